@@ -1,0 +1,54 @@
+"""The toolkit that puts a global ``rawr`` on a machine and keeps it honest.
+
+Names of the public library are resolved on first use, so that importing the
+package costs nothing: the dispatch path starts here.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "state": (
+        "RepoState",
+        "RepoStateMutationOptions",
+        "RepoStateMutationResult",
+        "RepoStateMutator",
+        "default_repo_state",
+        "disable_plugin",
+        "enable_plugin",
+        "get_repo_state",
+        "mutate_repo_state_atomically",
+        "set_repo_state",
+        "state_lock_path",
+        "state_path",
+    ),
+    "install_state": ("assess_install_state",),
+    "telemetry": (
+        "REQUIRED_RUN_LIFECYCLE_EVENT_TYPES",
+        "REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT",
+        "CreateDeskEventInput",
+        "TraceLinkOptions",
+        "create_desk_event",
+        "default_trace_links",
+    ),
+    "errors": ("RawrError",),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+
+TYPE_CHECKING = False  # typing's own constant would cost importing typing
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name's home module when the name is first asked for (PEP 562)."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,1 @@
+"""The command line: parse, call one operation, print, exit. The only importer of click."""

@@ -1,0 +1,163 @@
+"""What every command shares: base options, one outcome, one place that prints.
+
+A command's body returns an :class:`Outcome` or raises a
+:class:`~rawr_install.errors.RawrError`; it prints nothing on stdout itself.
+Progress and logs go to stderr through :func:`note`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import click
+
+from rawr_install.errors import RawrError
+from rawr_install.report import failure, printable, remedy_text, success, to_text
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has to say: ``data`` for programs, ``lines`` for people.
+
+    A negative outcome that still has everything to tell (an unhealthy doctor)
+    carries ``error`` beside its lines; the exit code is then the error's.
+    """
+
+    data: object = None
+    lines: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    error: RawrError | None = None
+
+
+@dataclass
+class Context:
+    """The facts of one invocation that the printer needs."""
+
+    command: str = ""
+    json: bool = False
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+Body = Callable[..., Outcome]
+
+
+class Answered(Exception):  # noqa: N818 - an answer, not an error
+    """An eager option (``--help``, ``--version``) has the whole answer; parsing stops here."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+def help_outcome(ctx: click.Context) -> Outcome:
+    """The command's help page as an outcome."""
+    text = ctx.get_help()
+    return Outcome({"help": text}, [text])
+
+
+class Helpful:
+    """Makes ``--help`` an outcome like any other, so that ``--help --json`` is one document too."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        return click.Option(
+            ["-h", "--help"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_answer_with_help,
+            help="Show this page.",
+        )
+
+
+def _answer_with_help(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        raise Answered(help_outcome(ctx))
+
+
+class Command(Helpful, click.Command):
+    """A click command whose help page is an outcome."""
+
+
+class Group(Helpful, click.Group):
+    """A click group whose help page is an outcome; its subcommands are Commands."""
+
+    command_class = Command
+
+
+def command(name: str, *, changes: bool = False, epilog: str = "", **attrs: object) -> Callable[[Body], click.Command]:
+    """Make a click command of a body that returns an Outcome.
+
+    Adds ``--json``; with ``changes=True`` also ``--dry-run`` and ``--yes/-y``,
+    which reach the body as ``dry_run`` and ``yes``. ``epilog`` holds examples,
+    shown as they are written.
+    """
+
+    def wrap(body: Body) -> click.Command:
+        made = click.command(name, Command, epilog=_verbatim(epilog), **attrs)(body)
+        options = (*made.params, *(_changing_options() if changes else ()), json_option())
+        made.params = list(options)
+        return made
+
+    return wrap
+
+
+def group(name: str, **attrs: object) -> Callable[[Callable[..., None]], click.Group]:
+    """Make a click group; called without a subcommand it is wrong usage (2) that names its subcommands."""
+
+    def wrap(body: Callable[..., None]) -> click.Group:
+        made = click.group(name, Group, **attrs)(body)
+        made.params.append(json_option())
+        return made
+
+    return wrap
+
+
+def json_option() -> click.Option:
+    """``--json``, which the printer reads from the command line itself (also when parsing fails)."""
+    return click.Option(["--json"], is_flag=True, expose_value=False, help="Print one JSON document on stdout.")
+
+
+def _changing_options() -> tuple[click.Option, ...]:
+    return (
+        click.Option(["--dry-run"], is_flag=True, help="Print the plan and change nothing."),
+        click.Option(["--yes", "-y"], is_flag=True, help="Do not ask before changing anything."),
+    )
+
+
+def _verbatim(epilog: str) -> str | None:
+    # click re-wraps a paragraph unless it starts with \b on a line of its own.
+    return "\n\n".join("\b\n" + part for part in epilog.strip().split("\n\n")) if epilog else None
+
+
+def note(text: str) -> None:
+    """One line of progress or explanation for a person, on stderr."""
+    print(printable(text), file=sys.stderr)
+
+
+def emit(context: Context, outcome: Outcome) -> int:
+    """Print an outcome in the form asked for; returns the exit code."""
+    if context.json:
+        print(_document(context, outcome))
+    else:
+        for line in outcome.lines:
+            print(line)
+        for warning in outcome.warnings:
+            print(f"warning: {printable(warning)}", file=sys.stderr)
+        if outcome.error and not outcome.lines:
+            explain(outcome.error)
+    return outcome.error.exit_code if outcome.error else 0
+
+
+def _document(context: Context, outcome: Outcome) -> str:
+    if outcome.error:
+        return to_text(failure(context.command, outcome.error, outcome.warnings))
+    return to_text(success(context.command, outcome.data, outcome.warnings))
+
+
+def explain(error: RawrError) -> None:
+    """An error for a person, on stderr: what was looked at, then the way out."""
+    print(f"rawr: {printable(error.message)} [{error.code}]", file=sys.stderr)
+    if text := remedy_text(error):
+        print(f"  try: {printable(text)}", file=sys.stderr)

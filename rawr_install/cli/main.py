@@ -1,0 +1,161 @@
+"""The root command, and the one place where failures become output and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from rawr_install import __version__
+from rawr_install.cli.base import Answered, Context, Group, Outcome, emit, help_outcome, json_option
+from rawr_install.errors import RawrError, UsageError
+
+# Command name -> "module:attribute". Modules load when their command is asked
+# for, so that no command pays for another's imports.
+COMMANDS = {
+    "install": "setup:install",
+    "activate": "setup:activate",
+    "deactivate": "setup:deactivate",
+    "rollback": "setup:rollback",
+    "uninstall": "setup:uninstall",
+    "history": "setup:history",
+    "refresh": "refresh:refresh",
+    "which": "which:which",
+    "doctor": "doctor:doctor",
+    "fallback": "policy:fallback",
+    "trust": "policy:trust",
+    "state": "state:state",
+    "plugins": "plugins:plugins",
+    "events": "events:events",
+    "schema": "schema:schema",
+    "tour": "tour:tour",
+    "completion": "completion:completion",
+}
+
+
+class LazyGroup(Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        found: click.Command = getattr(import_module(f"rawr_install.cli.{module}"), attribute)
+        return found
+
+
+def _print_version(_ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        raise Answered(Outcome({"version": __version__}, [f"rawr-install {__version__}"]))
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Put a global `rawr` on this machine, choose what it runs, and find out why it misbehaves.
+
+    \b
+    rawr-install install       link the workspace you stand in
+    rawr-install activate      make it the machine's owner
+    rawr-install doctor global explain what `rawr` does here, and how to mend it
+    rawr-install tour          see all of it work in a throw-away home
+    """
+    if ctx.invoked_subcommand is None:
+        raise Answered(help_outcome(ctx))
+
+
+root.params.append(json_option())
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; prints its outcome and returns the exit code. No exception leaves it."""
+    words = _canonical(list(argv))
+    context = Context(command=_command_name(words), json="--json" in _before_dashes(words))
+    try:
+        outcome = _attempt(words)
+        return emit(context, outcome) if outcome else 0
+    except BrokenPipeError:
+        # The reader (head, less) went away; Python would complain again at exit.
+        sys.stdout = None
+        return 1
+
+
+def _attempt(words: list[str]) -> Outcome | None:
+    try:
+        return _run(words)
+    except RawrError as error:
+        return Outcome(error=error)
+    except KeyboardInterrupt:
+        return Outcome(error=RawrError("Interrupted.", code="INTERRUPTED", exit_code=130))
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return Outcome(error=_bug(error))
+
+
+def _run(words: list[str]) -> Outcome | None:
+    try:
+        made = root.main(args=words, prog_name="rawr-install", standalone_mode=False)
+    except Answered as finished:
+        return finished.outcome
+    except click.UsageError as error:
+        raise _usage(error) from None
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return made if isinstance(made, Outcome) else None
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    path = error.ctx.command_path if error.ctx else "rawr-install"
+    return UsageError(error.format_message(), remedy=(*path.split(), "--help"))
+
+
+def _bug(error: Exception) -> RawrError:
+    kind = type(error).__name__
+    return RawrError(
+        f"A bug in rawr-install, not in what you did: {kind}: {error}",
+        hint="please report it with the output of: rawr-install doctor global --json --redact",
+        details={"exception": kind},
+    )
+
+
+def _canonical(words: list[str]) -> list[str]:
+    """``doctor:global`` is ``doctor global`` (the colon is how the workspace CLI spells topics)."""
+    return ["doctor", "global", *words[1:]] if words[:1] == ["doctor:global"] else words
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _command_name(words: list[str]) -> str:
+    """The command path as typed, for the envelope; options and arguments left out as far as they show."""
+    path: list[str] = []
+    group: click.Command | None = root
+    for word in words:
+        if word.startswith("-") or not isinstance(group, click.Group):
+            break
+        group = _subcommand(group, word)
+        if group is None:
+            break
+        path.append(word)
+    return " ".join(path)
+
+
+def _subcommand(group: click.Group, word: str) -> click.Command | None:
+    try:
+        return group.get_command(click.Context(group), word)
+    except ImportError:
+        return None

@@ -1,0 +1,91 @@
+"""The one way to write a file: temp, fsync, rename, fsync of the folder.
+
+A reader sees the old file or the new one, never a mixture and never none. A
+temporary file lives beside its target (``rename(2)`` does not cross file
+systems) under a name that starts with ``.`` and ends with ``.tmp``; whoever
+fails removes its own.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+
+def temporary_name(path: str) -> str:
+    """A fresh name beside ``path`` for a file on its way to becoming ``path``."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte; ``write(2)`` may take fewer than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def stage_file(path: str, data: bytes, mode: int, durable: bool = True) -> str:
+    """Write ``data`` to a temporary file beside ``path`` and return its name; raises OSError, leaves nothing."""
+    name = temporary_name(path)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        try:
+            write_all(fd, data)
+            if hasattr(os, "fchmod"):
+                os.fchmod(fd, mode)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        discard(name)
+        raise
+    return name
+
+
+def stage_link(path: str, target: str) -> str:
+    """Make a temporary symbolic link beside ``path`` and return its name; raises OSError."""
+    name = temporary_name(path)
+    os.symlink(target, name)
+    return name
+
+
+def commit(staged: str, path: str, durable: bool = True) -> None:
+    """Rename ``staged`` over ``path`` and sync the folder; raises OSError, removes ``staged`` on failure."""
+    try:
+        os.replace(staged, path)
+    except BaseException:
+        discard(staged)
+        raise
+    if durable:
+        sync_folder(os.path.dirname(path))
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace ``path`` by a file with ``data`` in one step; raises OSError and then changes nothing."""
+    commit(stage_file(path, data, mode, durable), path, durable)
+
+
+def write_link(path: str, target: str, durable: bool = True) -> None:
+    """Replace ``path`` by a symbolic link in one step; raises OSError and then changes nothing."""
+    commit(stage_link(path, target), path, durable)
+
+
+def discard(name: str) -> None:
+    """Remove a temporary file if it is there; a failure to tidy up never hides the real error."""
+    try:
+        os.unlink(name)
+    except OSError:
+        pass
+
+
+def sync_folder(folder: str) -> None:
+    """Make a rename in ``folder`` survive a power cut; a no-op where folders cannot be opened (Windows)."""
+    if os.name == "nt":
+        return
+    fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

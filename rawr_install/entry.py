@@ -1,0 +1,126 @@
+"""What a file named ``rawr`` is: the kinds of entry, told apart by looking.
+
+Kinds:
+
+* ``missing`` / ``directory`` / ``dangling`` (a link that leads nowhere)
+* ``workspace-link``: a symbolic link to a workspace CLI (the ``bun-symlink`` mode); ours
+* ``shim``: a copy of, or a link to, our shell entry; ours
+* ``pnpm-shim``, ``npm-shim``: left by a package manager
+* ``version-manager``: a shim of mise, asdf, volta, ...
+* ``foreign``: anything else
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rawr_install.workspace import CLI_RELATIVE, cli_path, is_workspace
+
+SHIM_MARK = b"rawr-install shell entry"
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ``rawr`` as found: ``real`` is None when it leads nowhere, ``instance`` the workspace it is linked to."""
+
+    path: str
+    kind: str
+    real: str | None = None
+    link: str | None = None
+    instance: str | None = None
+    executable: bool = False
+
+    @property
+    def ours(self) -> bool:
+        """Whether the toolkit may replace or remove it."""
+        return self.kind in ("workspace-link", "shim") or (self.kind == "dangling" and _names_a_cli(self.link))
+
+
+def look(path: str) -> Entry:
+    """Classify what stands at ``path``; never raises, reads at most 4 KiB."""
+    link = _read_link(path)
+    try:
+        info = os.stat(path)
+    except (OSError, ValueError):
+        return Entry(path, "missing" if link is None else "dangling", link=link)
+    real = os.path.realpath(path)
+    if stat.S_ISDIR(info.st_mode):
+        return Entry(path, "directory", real, link)
+    executable = stat.S_ISREG(info.st_mode) and os.access(path, os.X_OK)
+    instance = linked_instance(real) if link is not None else None
+    kind = "workspace-link" if instance else _kind_of_file(path, real, info)
+    return Entry(path, kind, real, link, instance, executable)
+
+
+def linked_instance(real: str) -> str | None:
+    """The workspace whose CLI is at the real path ``real``, or None."""
+    parts = real.split(os.sep)
+    tail = CLI_RELATIVE.split("/")
+    root = os.sep.join(parts[: -len(tail)]) or os.sep
+    if parts[-len(tail) :] == tail and is_workspace(root) and os.path.realpath(cli_path(root)) == real:
+        return root
+    return None
+
+
+def _kind_of_file(path: str, real: str, info: os.stat_result) -> str:
+    if not stat.S_ISREG(info.st_mode):
+        return "foreign"
+    if SHIM_MARK in _head(real):
+        return "shim"
+    return _manager(path) or _manager(real) or "foreign"
+
+
+_MANAGERS = (
+    ("/mise/shims/", "version-manager"),
+    ("/.asdf/shims/", "version-manager"),
+    ("/asdf/shims/", "version-manager"),
+    ("/.volta/bin/", "version-manager"),
+    ("/Library/pnpm/", "pnpm-shim"),
+    ("/share/pnpm/", "pnpm-shim"),
+    ("/node_modules/", "npm-shim"),
+)
+
+
+def _manager(path: str) -> str | None:
+    return next((kind for part, kind in _MANAGERS if part in path.replace(os.sep, "/")), None)
+
+
+def _names_a_cli(link: str | None) -> bool:
+    return link is not None and link.replace(os.sep, "/").endswith("/" + CLI_RELATIVE)
+
+
+def _read_link(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _head(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, _HEAD)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def on_path(path_variable: str | None, name: str = "rawr") -> Iterator[Entry]:
+    """Every ``rawr`` that a search of PATH meets, in order; an empty PATH element is the current folder (POSIX)."""
+    for folder in (path_variable or "").split(os.pathsep) if path_variable else ():
+        found = look(os.path.join(folder or ".", name))
+        if found.kind != "missing":
+            yield found
+
+
+def first_command(entries: Iterator[Entry]) -> Entry | None:
+    """The entry that a shell would run: the first executable regular file."""
+    return next((entry for entry in entries if entry.executable), None)

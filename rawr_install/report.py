@@ -1,0 +1,91 @@
+"""Findings, and the envelope that every ``--json`` document comes in. Pure.
+
+The envelope (wire): ``{"ok": true, "data", "warnings"?, "meta"}`` or
+``{"ok": false, "error": {"message", "code", "details"?}, "warnings"?, "meta"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rawr_install.errors import RawrError
+
+SCHEMA_VERSION = 1
+STATUSES = ("ok", "info", "warn", "fail", "skip", "crash")
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """The way out of a finding: words for a person, an argument vector for a program."""
+
+    text: str
+    argv: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        return {"text": self.text, "argv": list(self.argv)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. ``id`` is stable; ``status`` is one of :data:`STATUSES`."""
+
+    id: str
+    status: str
+    summary: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    remedy: Remedy | None = None
+    fixable: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "id": self.id,
+            "status": self.status,
+            "summary": self.summary,
+            "evidence": dict(self.evidence),
+            "remedy": self.remedy.to_json() if self.remedy else None,
+            "fixable": self.fixable,
+        }
+
+
+Document = dict[str, object]
+
+
+def success(command: str, data: object, warnings: Sequence[str] = ()) -> Document:
+    """The envelope of a command that did what it was asked."""
+    return _finish({"ok": True, "data": data}, command, warnings)
+
+
+def failure(command: str, error: RawrError, warnings: Sequence[str] = ()) -> Document:
+    """The envelope of a command that did not; the remedy is added to the details."""
+    body: dict[str, object] = {"message": error.message, "code": error.code}
+    details = dict(error.details or {})
+    if error.remedy or error.hint:
+        details.setdefault("remedy", Remedy(remedy_text(error), error.remedy).to_json())
+    if details:
+        body["details"] = details
+    return _finish({"ok": False, "error": body}, command, warnings)
+
+
+def _finish(document: Document, command: str, warnings: Sequence[str]) -> Document:
+    if warnings:
+        document["warnings"] = list(warnings)
+    document["meta"] = {"schemaVersion": SCHEMA_VERSION, "command": command}
+    return document
+
+
+def remedy_text(error: RawrError) -> str:
+    """The remedy in words: the hint where there is one, else the command."""
+    return error.hint or shlex.join(error.remedy)
+
+
+def to_text(document: object) -> str:
+    """The document as printed: 2-space indent, ASCII only so that any locale can print any path."""
+    return json.dumps(document, indent=2)
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters and lone surrogates escaped: a path may carry a terminal's escape codes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -1,0 +1,205 @@
+"""Workspaces and the files that say which of them may run.
+
+Rules:
+
+* A *workspace root* is a folder with a ``package.json`` file and a ``plugins``
+  folder. To dispatch it must also hold the workspace CLI,
+  ``apps/cli/bin/run.js``.
+* The search asks ``RAWR_WORKSPACE_ROOT``, then ``RAWR_HQ_ROOT``, then the
+  current folder and its parents. An empty variable is an unset one; a variable
+  that names no workspace is an error, never ignored.
+* The owner file has one grammar and this is its only parser.
+* Two spellings of one real path are one instance.
+
+Standard library only, and of that ``os`` and ``stat``: the dispatch path loads it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+
+ROOT_VARIABLES = ("RAWR_WORKSPACE_ROOT", "RAWR_HQ_ROOT")
+FALLBACK_VARIABLE = "RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"
+CLI_RELATIVE = "apps/cli/bin/run.js"
+OWNER_FILE_LIMIT = 64 * 1024
+# What JavaScript's String.prototype.trim removes (ECMA-262 WhiteSpace and
+# LineTerminator), which is what the peers call on the owner file. Python's
+# strip() would also take U+001C-U+001F and U+0085, which are not in that set.
+WHITE_SPACE = "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    chr(code) for code in range(0x2000, 0x200B)
+)
+
+
+def is_workspace(root: str) -> bool:
+    """Whether ``root`` holds a ``package.json`` file and a ``plugins`` folder."""
+    return os.path.isfile(os.path.join(root, "package.json")) and os.path.isdir(os.path.join(root, "plugins"))
+
+
+def cli_path(root: str) -> str:
+    """Where the workspace CLI of ``root`` is expected; nothing is looked at."""
+    return os.path.join(root, *CLI_RELATIVE.split("/"))
+
+
+def has_cli(root: str) -> bool:
+    """Whether something, even a dangling link, stands at the workspace CLI's place."""
+    return os.path.lexists(cli_path(root))
+
+
+def folders_up(start: str) -> Iterator[str]:
+    """``start`` and each of its parents, up to the file-system root."""
+    folder = start
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        folder = parent
+
+
+class Discovery:
+    """Where the search for a workspace ended, and what it passed on the way.
+
+    ``root`` is the workspace or None; ``source`` the variable's name or
+    ``"search"``; ``lookalikes`` the roots without a workspace CLI that were
+    walked past; ``refused`` the value of a variable that names no workspace.
+    """
+
+    __slots__ = ("lookalikes", "refused", "root", "source")
+
+    def __init__(
+        self, root: str | None, source: str, lookalikes: tuple[str, ...] = (), refused: str | None = None
+    ) -> None:
+        self.root = root
+        self.source = source
+        self.lookalikes = lookalikes
+        self.refused = refused
+
+
+def discover(cwd: str, environ: Mapping[str, str], need_cli: bool = True) -> Discovery:
+    """Find the workspace for ``cwd`` (a real path); ``need_cli`` is False for commands that only need a root."""
+    for name in ROOT_VARIABLES:
+        value = environ.get(name, "")
+        if value:
+            return _named(os.path.join(cwd, value), value, name, need_cli)
+    lookalikes: list[str] = []
+    for folder in folders_up(cwd):
+        if is_workspace(folder):
+            if not need_cli or has_cli(folder):
+                return Discovery(folder, "search", tuple(lookalikes))
+            lookalikes.append(folder)
+    return Discovery(None, "search", tuple(lookalikes))
+
+
+def _named(root: str, value: str, name: str, need_cli: bool) -> Discovery:
+    if is_workspace(root) and (not need_cli or has_cli(root)):
+        return Discovery(os.path.normpath(root), name)
+    return Discovery(None, name, refused=value)
+
+
+class Owner:
+    """The owner file, read once.
+
+    ``status`` is one of ``missing, empty, unreadable, invalid, vanished,
+    not-a-workspace, valid``; ``exists`` is what the peers see (links followed);
+    ``path`` is the normalized path that the file names and ``real`` its real
+    path, both None where the file names none (``real`` also when it vanished);
+    ``raw`` is the stripped text as found, for messages.
+    """
+
+    __slots__ = ("exists", "path", "raw", "real", "status")
+
+    def __init__(
+        self, status: str, exists: bool, path: str | None = None, real: str | None = None, raw: str = ""
+    ) -> None:
+        self.status = status
+        self.exists = exists
+        self.path = path
+        self.real = real
+        self.raw = raw
+
+
+def read_owner(owner_file: str) -> Owner:
+    """Read and judge the owner file; never raises, never blocks, reads at most 64 KiB."""
+    try:
+        data = _read_small_file(owner_file)
+    except (FileNotFoundError, NotADirectoryError):
+        # A link that leads nowhere is a broken owner file to us, none to the peers.
+        return Owner("unreadable" if os.path.islink(owner_file) else "missing", exists=False)
+    except (OSError, ValueError):
+        return Owner("unreadable", exists=os.path.exists(owner_file))
+    return parse_owner(data)
+
+
+def _read_small_file(path: str) -> bytes:
+    # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > OWNER_FILE_LIMIT:
+            raise ValueError("not a small regular file")
+        data = os.read(fd, OWNER_FILE_LIMIT + 1)
+        if len(data) > OWNER_FILE_LIMIT:
+            raise ValueError("grew beyond the limit while it was read")
+        return data
+    finally:
+        os.close(fd)
+
+
+def parse_owner(data: bytes) -> Owner:
+    """Judge the owner file's content."""
+    try:
+        text = data.decode("utf-8").strip(WHITE_SPACE)
+    except UnicodeDecodeError:
+        return Owner("invalid", exists=True, raw=data.decode("utf-8", "replace").strip(WHITE_SPACE))
+    if not text:
+        return Owner("empty", exists=True)
+    if any(char in text for char in "\0\n\r") or not os.path.isabs(text):
+        return Owner("invalid", exists=True, raw=text)
+    path = os.path.normpath(text)
+    if not os.path.exists(path):
+        return Owner("vanished", exists=True, path=path, raw=text)
+    status = "valid" if is_workspace(path) else "not-a-workspace"
+    return Owner(status, exists=True, path=path, real=os.path.realpath(path), raw=text)
+
+
+def seam_status(owner: Owner, current_real: str | None) -> str:
+    """The wire's ``aliasInstanceSeamStatus`` for the instance whose real path is ``current_real``."""
+    if not owner.exists:
+        return "owner-file-missing"
+    if owner.status in ("empty", "unreadable"):
+        return "owner-file-empty"
+    if owner.real is not None and owner.real == current_real:
+        return "owner-current-instance"
+    return "owner-other-instance"
+
+
+def read_lines(policy_file: str) -> tuple[str, ...]:
+    """The non-empty lines of a policy file, line ends removed; an absent or unreadable file has none."""
+    try:
+        text = _read_small_file(policy_file).decode("utf-8", "surrogateescape")
+    except (OSError, ValueError):
+        return ()
+    return tuple(line for line in text.split("\n") if line)
+
+
+def fallback_enabled(policy_file: str, environ: Mapping[str, str]) -> bool:
+    """Whether the user has allowed the owner's CLI outside workspaces, by variable or policy file."""
+    return environ.get(FALLBACK_VARIABLE, "") == "1" or read_lines(policy_file)[:1] == ("enabled",)
+
+
+def owned_by_me(root: str) -> bool:
+    """Whether root folder and workspace CLI belong to the effective user (always so where users have no ids)."""
+    if not hasattr(os, "geteuid"):
+        return True
+    me = os.geteuid()
+    try:
+        return all(os.stat(path).st_uid == me for path in (root, cli_path(root)))
+    except OSError:
+        return os.path.lexists(root) and os.stat(root).st_uid == me
+
+
+def is_trusted(root: str, trusted_file: str) -> bool:
+    """Whether ``root`` may run: it is the user's own, or its real path is in the trust file."""
+    return owned_by_me(root) or os.path.realpath(root) in read_lines(trusted_file)

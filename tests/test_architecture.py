@@ -1,0 +1,89 @@
+"""The rooms' rules: imports point one way, each dependency has one home, pure rooms touch no machine."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "rawr_install"
+
+# A room imports only from rooms with a smaller number. A package (cli) is one room.
+LEVEL = {
+    "errors": 0,
+    "telemetry": 0,
+    "workspace": 1,
+    "paths": 1,
+    "schema": 1,
+    "report": 1,
+    "durable": 1,
+    "otel": 1,
+    "entry": 2,
+    "events": 2,
+    "manifest": 2,
+    "bun": 2,
+    "plugins": 2,
+    "lease": 2,
+    "lock": 3,
+    "machine": 3,
+    "state": 4,
+    "install_state": 4,
+    "links": 4,
+    "checks": 5,
+    "probe": 5,
+    "doctor": 6,
+    "operations": 7,
+    "cli": 9,
+    "dispatch": 9,
+    "__main__": 10,
+}
+HOME_OF = {
+    "click": {"cli"},
+    "platformdirs": {"paths"},
+    "filelock": {"lock", "machine"},
+    "packaging": {"bun"},
+    "opentelemetry": {"otel"},
+}
+PURE = {"schema", "report", "checks"}
+MACHINE = {"os", "sys", "subprocess", "pathlib", "shutil", "socket", "tempfile", "time"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "rawr_install":
+            found |= {f"rawr_install.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) != "__init__"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
+    room = room_of(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "rawr_install" and len(parts) > 1 and parts[1] not in ("__version__", room):
+            assert LEVEL[parts[1]] < LEVEL[room], f"{room} must not import {parts[1]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_dependency_has_one_home(path: Path) -> None:
+    for name in imports(path):
+        home = HOME_OF.get(name.split(".")[0])
+        assert home is None or room_of(path) in home, f"{name} is imported outside {home}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in PURE], ids=lambda path: path.name)
+def test_a_pure_room_touches_no_machine(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & MACHINE
