@@ -22,6 +22,7 @@ LEVEL = {
     "entry": 2,
     "events": 2,
     "manifest": 2,
+    "npm_range": 0,
     "bun": 2,
     "plugins": 2,
     "lease": 2,
