@@ -23,6 +23,7 @@ LEVEL = {
     "events": 2,
     "manifest": 2,
     "npm_range": 0,
+    "command_tree": 1,
     "bun": 2,
     "plugins": 2,
     "lease": 2,
