@@ -32,10 +32,12 @@ LEVEL = {
     "state": 4,
     "install_state": 4,
     "links": 4,
-    "checks": 5,
-    "probe": 5,
-    "doctor": 6,
-    "operations": 7,
+    "facts": 5,
+    "checks": 6,
+    "probe": 6,
+    "doctor": 7,
+    "screen": 8,
+    "operations": 8,
     "cli": 9,
     "dispatch": 9,
     "__main__": 10,
@@ -47,7 +49,7 @@ HOME_OF = {
     "packaging": {"bun"},
     "opentelemetry": {"otel"},
 }
-PURE = {"schema", "report", "checks"}
+PURE = {"schema", "report", "facts", "checks", "doctor", "screen"}
 MACHINE = {"os", "sys", "subprocess", "pathlib", "shutil", "socket", "tempfile", "time"}
 
 

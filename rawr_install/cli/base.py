@@ -29,6 +29,7 @@ class Outcome:
     lines: Sequence[str] = ()
     warnings: Sequence[str] = ()
     error: RawrError | None = None
+    told: bool = False  # the lines tell the warnings themselves
 
 
 @dataclass
@@ -143,7 +144,7 @@ def emit(context: Context, outcome: Outcome) -> int:
     else:
         for line in outcome.lines:
             print(line)
-        for warning in outcome.warnings:
+        for warning in () if outcome.told else outcome.warnings:
             print(f"warning: {printable(warning)}", file=sys.stderr)
         if outcome.error and not outcome.lines:
             explain(outcome.error)

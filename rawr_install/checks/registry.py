@@ -1,0 +1,79 @@
+"""How a check is written down: an id, a title, and a function of the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rawr_install.facts import Facts
+from rawr_install.report import Finding, Remedy
+
+Judge = Callable[[Facts], "Finding | None"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: ``title`` says what it looks for, ``judge`` answers None where all is well."""
+
+    id: str
+    title: str
+    judge: Judge
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(check_id: str, title: str) -> Callable[[Judge], Judge]:
+    """Register a function as the check ``check_id``."""
+
+    def register(judge: Judge) -> Judge:
+        CHECKS[check_id] = Check(check_id, title, judge)
+        return judge
+
+    return register
+
+
+def run(*words: str) -> tuple[str, ...]:
+    """The argument vector of one of the toolkit's own commands."""
+    return ("rawr-install", *words)
+
+
+def to_profile(folder: str) -> Remedy:
+    """Put ``folder`` first on PATH, in the file that login shells read."""
+    line = f'export PATH="{_quoted(folder)}:$PATH"'
+    script = 'printf "%s\\n" "$1" >> "$HOME/.profile"'
+    return Remedy(f"add to your shell's profile: {line}", ("sh", "-c", script, "sh", line))
+
+
+def _quoted(folder: str) -> str:
+    return "".join("\\" + char if char in '\\"$`' else char for char in folder)
+
+
+def set_up(facts: Facts) -> Remedy | None:
+    """The command that makes the entry lead to the current instance."""
+    if facts.instance is None:
+        return None
+    other_owner = facts.owner.status == "valid" and facts.owner.real != facts.instance.real
+    if other_owner or facts.bun_entry.kind == "missing":
+        return command("activate", facts.instance.root) if other_owner else install(facts)
+    return install(facts)
+
+
+def install(facts: Facts, *options: str) -> Remedy | None:
+    """``install`` for the current instance."""
+    return command("install", "--workspace", facts.instance.root, *options) if facts.instance else None
+
+
+def command(*words: str) -> Remedy:
+    """One of the toolkit's commands as a remedy."""
+    import shlex
+
+    return Remedy(shlex.join(run(*words)), run(*words))
+
+
+def move_aside(path: str) -> Remedy:
+    """Rename a file that stands in the way; nothing is deleted."""
+    import shlex
+
+    argv = ("mv", "-n", "--", path, path + ".set-aside")
+    return Remedy(shlex.join(argv), argv)

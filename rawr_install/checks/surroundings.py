@@ -1,0 +1,65 @@
+"""Checks of what lies around: permissions, the current folder, other shells, the look itself. Pure."""
+
+from __future__ import annotations
+
+import shlex
+
+from rawr_install.checks.registry import check
+from rawr_install.facts import Facts
+from rawr_install.report import Finding, Remedy
+
+
+@check("policy.writable", "nobody else can write ~/.rawr")
+def writable(facts: Facts) -> Finding | None:
+    if not facts.around.exposed:
+        return None
+    paths = tuple(path for path, _ in facts.around.exposed)
+    argv = ("chmod", "go-w", *paths)
+    evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.around.exposed}}
+    summary = f"Others can write {', '.join(paths)}, and so decide what rawr runs."
+    return Finding("policy.writable", "warn", summary, evidence, Remedy(shlex.join(argv), argv), fixable=True)
+
+
+@check("project.bunfig-preload", "no bunfig.toml here loads code before rawr")
+def preload(facts: Facts) -> Finding | None:
+    if not facts.around.preloads:
+        return None
+    summary = f"bunfig.toml in the current folder makes Bun load {', '.join(facts.around.preloads)} before rawr runs."
+    remedy = Remedy("run rawr from another folder, or take the preload out of bunfig.toml")
+    return Finding(
+        "project.bunfig-preload", "warn", summary, {"folder": facts.cwd, "preload": facts.around.preloads}, remedy
+    )
+
+
+@check("project.env-file", "no .env here changes what rawr runs")
+def env_file(facts: Facts) -> Finding | None:
+    if not facts.around.env_settings:
+        return None
+    names = sorted({name for _, name in facts.around.env_settings})
+    files = sorted({file for file, _ in facts.around.env_settings})
+    summary = (
+        f"{', '.join(files)} sets {', '.join(names)} for the workspace CLI (Bun reads it from the current folder)."
+    )
+    remedy = Remedy("run rawr from another folder, or take these variables out of the file")
+    return Finding("project.env-file", "warn", summary, {"files": files, "variables": names}, remedy)
+
+
+@check("shell.login-differs", "a login shell finds the same rawr (asked with --login-shell)")
+def login_differs(facts: Facts) -> Finding | None:
+    login = next((shell for shell in facts.shells if shell.name == "login"), None)
+    here = facts.command.path if facts.command else None
+    if login is None or (not login.problem and login.command == here):
+        return None
+    answer = login.problem or f"finds {login.command or 'no rawr'}"
+    summary = f"A login shell {answer}; this process finds {here or 'no rawr'}."
+    remedy = Remedy("make the profile of your login shell set the same PATH")
+    return Finding("shell.login-differs", "warn", summary, {"login": login.command, "here": here}, remedy)
+
+
+@check("probe.crash", "every part of the look succeeded")
+def crash(facts: Facts) -> Finding | None:
+    if not facts.crashes:
+        return None
+    parts = dict(facts.crashes)
+    summary = f"A bug in rawr-install: looking at {', '.join(parts)} failed."
+    return Finding("probe.crash", "crash", summary, parts)

@@ -1,0 +1,334 @@
+"""Look at the machine once.
+
+Reads only: no subprocess, nothing written, nothing waited for. Everything
+here may be hostile, so each read is bounded (64 KiB, 1 MiB for a
+``package.json``; 4,096 folders of PATH) and opens without blocking. A part
+that fails in an unforeseen way is noted in ``Facts.crashes`` and the look goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from rawr_install import workspace as ws
+from rawr_install.entry import Entry
+from rawr_install.entry import look as look_at
+from rawr_install.errors import UsageError
+from rawr_install.facts import Cli, Facts, Instance, OnPath, Shell, Surroundings
+from rawr_install.paths import Places
+
+T = TypeVar("T")
+PATH_FOLDERS = 4096
+PACKAGE_LIMIT = 1 << 20
+SMALL_LIMIT = 64 * 1024
+ENV_FILES = (".env", ".env.development", ".env.local")
+# Variables with which a .env file decides what runs, or what runs before it.
+DECISIVE = ("RAWR_", "BUN_", "PATH=", "NODE_OPTIONS=")
+
+
+def look(
+    places: Places,
+    cwd: str | None,
+    environ: Mapping[str, str],
+    workspace: str | None = None,
+    shells: tuple[Shell, ...] = (),
+) -> Facts:
+    """The facts for somebody who stands in ``cwd`` (a real path; None when it is gone).
+
+    ``workspace`` names the instance to judge; raises UsageError
+    ``NOT_A_WORKSPACE`` when it is none. Nothing else raises.
+    """
+    attempt = _Attempt()
+    owner = ws.read_owner(places.owner_file)
+    refused, lookalikes, instance = _instance(places, cwd, environ, workspace, owner)
+    bun_entry = _named_by(look_at(places.bun_entry), instance)
+    return Facts(
+        home=places.home,
+        cwd=cwd,
+        bun_bin_dir=places.bun_bin_dir,
+        bun_entry=bun_entry,
+        owner_file=places.owner_file,
+        owner=owner,
+        pnpm_wire=places.pnpm_shim_wire,
+        path=attempt("PATH", lambda: _on_path(places, environ.get("PATH", ""), instance), OnPath()),
+        around=attempt("surroundings", lambda: _surroundings(places, environ, cwd), Surroundings()),
+        instance=instance,
+        refused=refused,
+        lookalikes=lookalikes,
+        shells=shells,
+        crashes=tuple(attempt.crashes),
+    )
+
+
+class _Attempt:
+    """Calls a part of the look; a failure nobody foresaw is noted and answered with the default."""
+
+    def __init__(self) -> None:
+        self.crashes: list[tuple[str, str]] = []
+
+    def __call__(self, part: str, read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except Exception as error:
+            self.crashes.append((part, f"{type(error).__name__}: {error}"))
+            return default
+
+
+def current_folder() -> str | None:
+    """The process's folder, physically; None when it was removed or may not be read."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+# -- PATH ----------------------------------------------------------------------
+
+
+def _folders(path_variable: str) -> tuple[list[str], int]:
+    """The distinct folders of PATH and how many were left out; an empty one is the current folder (POSIX)."""
+    distinct = list(dict.fromkeys(path_variable.split(os.pathsep))) if path_variable else []
+    return [folder or "." for folder in distinct[:PATH_FOLDERS]], max(0, len(distinct) - PATH_FOLDERS)
+
+
+def _on_path(places: Places, path_variable: str, instance: Instance | None) -> OnPath:
+    folders, skipped = _folders(path_variable)
+    entries, also_at = _entries(folders, instance)
+    order, bun = _Order(folders), places.bun_bin_dir
+    return OnPath(
+        entries,
+        also_at,
+        _versions(entries),
+        skipped,
+        order.has(bun),
+        any(order.before(os.path.dirname(shim), bun) for shim in places.pnpm_shims),
+        order.before(os.path.dirname(places.pnpm_shim_wire), bun),
+    )
+
+
+def _entries(folders: list[str], instance: Instance | None) -> tuple[tuple[Entry, ...], dict[str, tuple[str, ...]]]:
+    """Every ``rawr``, one for each real file, and the further places of those found twice."""
+    seen: dict[str, Entry] = {}
+    also: dict[str, tuple[str, ...]] = {}
+    for folder in folders:
+        found = _named_by(look_at(os.path.join(folder, "rawr")), instance)
+        if found.kind == "missing":
+            continue
+        first = seen.setdefault(found.real or os.path.join(os.path.realpath(folder), "rawr"), found)
+        if first is not found:
+            also[first.path] = (*also.get(first.path, ()), found.path)
+    return tuple(seen.values()), also
+
+
+def _named_by(entry: Entry, instance: Instance | None) -> Entry:
+    """The entry, seen as a link to ``instance`` also where that CLI's own file is a link to somewhere else."""
+    if instance and entry.link and entry.real == instance.cli.real and entry.kind in ("foreign", "workspace-link"):
+        return replace(entry, kind="workspace-link", instance=instance.real)
+    return entry
+
+
+class _Order:
+    """The order of PATH's folders, by real path."""
+
+    def __init__(self, folders: list[str]) -> None:
+        self._at: dict[str, int] = {}
+        for index, folder in enumerate(folders):
+            self._at.setdefault(os.path.realpath(folder), index)
+
+    def has(self, folder: str) -> bool:
+        return os.path.realpath(folder) in self._at
+
+    def before(self, first: str, second: str) -> bool:
+        end = len(self._at) + PATH_FOLDERS
+        return self._at.get(os.path.realpath(first), end) < self._at.get(os.path.realpath(second), -1)
+
+
+# -- the instance --------------------------------------------------------------
+
+Choice = tuple[tuple[str, str] | None, tuple[str, ...], Instance | None]
+
+
+def _instance(
+    places: Places, cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner
+) -> Choice:
+    found = ws.discover(cwd or os.sep, environ)
+    refused = (found.source, found.refused) if found.refused is not None else None
+    root, source = _choose(cwd, workspace, owner, found)
+    return refused, found.lookalikes, _examine(places, environ, root, source) if root else None
+
+
+def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.Discovery) -> tuple[str | None, str]:
+    if workspace is not None:
+        return _required(os.path.join(cwd or os.sep, workspace)), "--workspace"
+    if found.root or found.refused is not None:
+        return found.root, found.source
+    # A look-alike is the subject only where nothing better claims to be: most are other people's JavaScript.
+    alike = found.lookalikes[0] if found.lookalikes else None
+    if owner.status == "valid" and (alike is None or os.path.realpath(alike) != owner.real):
+        return owner.path, "owner"
+    return alike, "search"
+
+
+def _required(root: str) -> str:
+    if not ws.is_workspace(root):
+        raise UsageError(
+            f"{root} is not a workspace: it needs a package.json file and a plugins folder.",
+            code="NOT_A_WORKSPACE",
+            remedy=("rawr-install", "doctor", "global"),
+        )
+    return os.path.normpath(root)
+
+
+def _examine(places: Places, environ: Mapping[str, str], root: str, source: str) -> Instance:
+    real = os.path.realpath(root)
+    package = read_json(os.path.join(root, "apps", "cli", "package.json"))
+    dispatched = ws.discover(real, environ).root
+    version = package.get("version")
+    return Instance(
+        root,
+        real,
+        source,
+        _cli(root, environ.get("PATH", "")),
+        dependency_count=_workspace_ranges(package.get("dependencies")),
+        version=version if isinstance(version, str) else None,
+        trusted=ws.is_trusted(root, places.trusted_file),
+        shim_runs=os.path.realpath(dispatched) if dispatched else None,
+    )
+
+
+def _workspace_ranges(dependencies: object) -> int:
+    ranges = dependencies.values() if isinstance(dependencies, dict) else ()
+    return sum(isinstance(wanted, str) and wanted.startswith("workspace:") for wanted in ranges)
+
+
+def _cli(root: str, path_variable: str) -> Cli:
+    path = ws.cli_path(root)
+    if not os.path.exists(path):
+        return Cli(path, None, os.path.lexists(path), executable=False)
+    shebang, interpreter = interpreter_of(path, path_variable)
+    executable = os.path.isfile(path) and os.access(path, os.X_OK)
+    return Cli(path, os.path.realpath(path), True, executable, shebang, interpreter)
+
+
+def interpreter_of(path: str, path_variable: str) -> tuple[str, str | None]:
+    """The interpreter that a script's first line asks for, and the file it leads to (None: not there)."""
+    first = read_bytes(path, 256).split(b"\n")[0].decode("utf-8", "surrogateescape")
+    words = first[2:].split() if first.startswith("#!") else []
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    if not words:
+        return "", None
+    return words[0], find_program(words[0], path_variable)
+
+
+def find_program(name: str, path_variable: str) -> str | None:
+    """The executable file that a shell would run for ``name``; None when there is none."""
+    folders = [""] if os.sep in name else _folders(path_variable)[0]
+    candidates = (os.path.join(folder, name) for folder in folders)
+    return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+
+
+# -- surroundings --------------------------------------------------------------
+
+
+def _surroundings(places: Places, environ: Mapping[str, str], cwd: str | None) -> Surroundings:
+    return Surroundings(
+        tuple(shim for shim in places.pnpm_shims if os.path.exists(shim)),
+        ws.fallback_enabled(places.fallback_file, environ),
+        _exposed(places),
+        _preloads(cwd),
+        _env_settings(cwd),
+    )
+
+
+def _versions(entries: tuple[Entry, ...]) -> dict[str, str]:
+    """Versions that can be read without running anything, by entry path."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry.instance:
+            version = read_json(os.path.join(entry.instance, "apps", "cli", "package.json")).get("version")
+            if isinstance(version, str):
+                found[entry.path] = version
+    return found
+
+
+def _exposed(places: Places) -> tuple[tuple[str, int], ...]:
+    """What in ``~/.rawr`` somebody else could write: whoever can decides which program the user runs."""
+    watched = (places.dot_rawr, places.owner_file, places.fallback_file, places.trusted_file)
+    return tuple((path, mode) for path in watched if (mode := _mode(path)) & 0o022)
+
+
+def _mode(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return 0
+
+
+def _preloads(cwd: str | None) -> tuple[str, ...]:
+    """The modules that a ``bunfig.toml`` in the current folder makes Bun load first."""
+    data = read_bytes(os.path.join(cwd, "bunfig.toml"), SMALL_LIMIT) if cwd else b""
+    if b"preload" not in data:
+        return ()
+    import tomllib
+
+    try:
+        wanted = tomllib.loads(data.decode("utf-8")).get("preload")
+    except (ValueError, RecursionError):
+        return ()
+    listed = wanted if isinstance(wanted, list) else [wanted]
+    return tuple(item for item in listed if isinstance(item, str))
+
+
+def _env_settings(cwd: str | None) -> tuple[tuple[str, str], ...]:
+    """``(file, variable)`` for each decisive variable that Bun would read from the current folder."""
+    return tuple(
+        (os.path.join(cwd, name), variable)
+        for name in ENV_FILES
+        if cwd
+        for variable in _variables(read_bytes(os.path.join(cwd, name), SMALL_LIMIT))
+        if f"{variable}=".startswith(DECISIVE)
+    )
+
+
+def _variables(data: bytes) -> Iterator[str]:
+    for line in data.decode("utf-8", "replace").splitlines():
+        name, equals, _ = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            yield name.strip()
+
+
+# -- bounded reads -------------------------------------------------------------
+
+
+def read_bytes(path: str, limit: int) -> bytes:
+    """At most ``limit`` bytes of a regular file; empty when it cannot be read or is something else."""
+    try:
+        # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError):
+        return b""
+    try:
+        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def read_json(path: str) -> dict[str, object]:
+    """A small JSON object; empty when it is unreadable, too large, too deep or something else."""
+    import json
+
+    data = read_bytes(path, PACKAGE_LIMIT + 1)
+    if len(data) > PACKAGE_LIMIT:
+        return {}
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
