@@ -4,6 +4,7 @@
 
     RawrError                 code, exit code, hint, remedy
     ├── UsageError            2    wrong words on the command line, a missing precondition
+    │   └── TelemetryError             an event or id outside the telemetry contract (a ValueError too)
     ├── RefusedError          1    looked, understood, and declined
     ├── DispatchError         126  a workspace CLI exists but cannot be used; 127: nothing to run
     └── StateError            1    the state file or its lock
@@ -57,6 +58,12 @@ class UsageError(RawrError):
 
     code = "USAGE"
     exit_code = 2
+
+
+class TelemetryError(UsageError, ValueError):
+    """An event's type, status or id is not one that the telemetry contract allows."""
+
+    code = "INVALID_TELEMETRY"
 
 
 class RefusedError(RawrError):

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "rawr_install"
 # A room imports only from rooms with a smaller number. A package (cli) is one room.
 LEVEL = {
     "errors": 0,
-    "telemetry": 0,
+    "telemetry": 1,
     "workspace": 1,
     "paths": 1,
     "schema": 1,
@@ -21,6 +21,7 @@ LEVEL = {
     "otel": 1,
     "entry": 2,
     "events": 2,
+    "eventlog": 2,
     "manifest": 2,
     "npm_range": 0,
     "command_tree": 1,

@@ -12,6 +12,16 @@ FORBIDDEN = {
     "rawr_install.workspace": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "dataclasses"},
     "rawr_install.dispatch": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "dataclasses"},
     "rawr_install.paths": {"click", "platformdirs", "packaging", "filelock", "subprocess", "tomllib"},
+    "rawr_install.events": {
+        "click",
+        "platformdirs",
+        "packaging",
+        "filelock",
+        "json",
+        "subprocess",
+        "typing",
+        "dataclasses",
+    },
     "rawr_install.cli.main": {"platformdirs", "packaging", "filelock", "subprocess", "tomllib"},
 }
 

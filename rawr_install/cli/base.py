@@ -10,11 +10,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
 
 import click
 
 from rawr_install.errors import RawrError
+from rawr_install.events import Run
 from rawr_install.report import failure, printable, remedy_text, success, to_text
+
+JSON_KEY = "rawr_install.json"  # in click's ctx.meta, for the one command that prints by itself
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,28 @@ def command(name: str, *, changes: bool = False, epilog: str = "", **attrs: obje
     """
 
     def wrap(body: Body) -> click.Command:
-        made = click.command(name, Command, epilog=_verbatim(epilog), **attrs)(body)
+        made = click.command(name, Command, epilog=_verbatim(epilog), **attrs)(_recorded(body) if changes else body)
         options = (*made.params, *(_changing_options() if changes else ()), json_option())
         made.params = list(options)
         return made
 
     return wrap
+
+
+def _recorded(body: Body) -> Body:
+    """``body`` as a run in the event log; a dry run writes nothing, so it is no run."""
+
+    @wraps(body)
+    def run(*args: Any, **words: Any) -> Outcome:
+        if words.get("dry_run"):
+            return body(*args, **words)
+        with Run(click.get_current_context().command_path) as record:
+            outcome = body(*args, **words)
+            record.failure = outcome.error
+            record.unchanged = isinstance(outcome.data, dict) and outcome.data.get("changed") is False
+        return outcome
+
+    return run
 
 
 def group(name: str, **attrs: object) -> Callable[[Callable[..., None]], click.Group]:
@@ -117,7 +138,18 @@ def group(name: str, **attrs: object) -> Callable[[Callable[..., None]], click.G
 
 def json_option() -> click.Option:
     """``--json``, which the printer reads from the command line itself (also when parsing fails)."""
-    return click.Option(["--json"], is_flag=True, expose_value=False, help="Print one JSON document on stdout.")
+    return click.Option(
+        ["--json"],
+        is_flag=True,
+        expose_value=False,
+        callback=_remember_json,
+        help="Print one JSON document on stdout.",
+    )
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.meta[JSON_KEY] = True
 
 
 def _changing_options() -> tuple[click.Option, ...]:

@@ -1,0 +1,129 @@
+"""A changing command is a run in the event log; a dry run, a refusal by the parser and a no-op are none."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rawr_install import events
+from rawr_install.errors import RefusedError
+from rawr_install.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
+from tests.conftest import Machine, Ran
+from tests.events.conftest import read_events
+
+# A changing command like every other, with a word that says how it ends.
+PROGRAM = """
+import os, sys
+import click
+from rawr_install import events
+from rawr_install.cli import main as command_line
+from rawr_install.cli.base import Outcome, command
+from rawr_install.errors import RefusedError
+
+def body(how, dry_run, yes):
+    if how == "refused": raise RefusedError("No.", code="OWNER_OTHER_INSTANCE")
+    if how == "bug": raise ZeroDivisionError("oops")
+    if how == "interrupted": raise KeyboardInterrupt
+    if how == "unhealthy": return Outcome({"changed": True}, ["bad"], error=RefusedError("Half done.", code="HALF"))
+    if how == "lock": events.emit("lock.contended", root="/w", holder={"pid": 1}, waitedMs=1, attempts=2)
+    if how == "killed": events.begin_run(); os.kill(os.getpid(), 9)
+    return Outcome({"changed": how not in ("nothing", "lock")}, ["done"])
+
+made = command("change", changes=True)(body)
+made.params.insert(0, click.Argument(["how"]))
+command_line.root.add_command(made)
+command_line.COMMANDS["change"] = "x:y"
+command_line.LazyGroup.get_command = lambda self, ctx, name: made
+sys.exit(command_line.main(sys.argv[1:]))
+"""
+
+
+def change(machine: Machine, *words: str, **env: str) -> Ran:
+    return machine.run(sys.executable, "-c", PROGRAM, "change", *words, env=env)
+
+
+def logged(machine: Machine) -> list[dict[str, Any]]:
+    return read_events(machine.home / ".local/state/rawr/events.jsonl")
+
+
+def test_a_command_that_changes_something_is_started_and_completed(machine: Machine) -> None:
+    assert change(machine, "plain").code == 0
+    started, completed = logged(machine)
+    assert [started["type"], completed["type"]] == ["run.started", "run.completed"]
+    assert [started["status"], completed["status"]] == ["running", "completed"]
+    assert started["runId"] == completed["runId"]
+    assert started["workflowId"] == completed["workflowId"] == "rawr-install change"
+    assert started["ts"] <= completed["ts"]
+    assert completed["output"]["durationMs"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "detail", "exit_code"),
+    [
+        ("refused", "OWNER_OTHER_INSTANCE", "No.", 1),
+        ("unhealthy", "HALF", "Half done.", 1),
+        ("bug", "ZeroDivisionError", "oops", 1),
+        ("interrupted", "KeyboardInterrupt", "", 130),
+    ],
+)
+def test_a_command_that_fails_says_why(machine: Machine, how: str, code: str, detail: str, exit_code: int) -> None:
+    assert change(machine, how).code == exit_code
+    started, failed = logged(machine)
+    assert [started["type"], failed["type"]] == ["run.started", "run.failed"]
+    assert (failed["status"], failed["output"]["code"], failed.get("detail", "")) == ("failed", code, detail)
+
+
+@pytest.mark.parametrize(
+    "words", [("plain", "--dry-run"), ("plain", "--bad-option"), (), ("nothing",), ("plain", "--help")]
+)
+def test_a_command_that_writes_nothing_is_no_run(machine: Machine, words: tuple[str, ...]) -> None:
+    before = machine.tree()
+    change(machine, *words)
+    assert machine.tree() == before
+
+
+def test_a_run_that_is_killed_leaves_its_start(machine: Machine) -> None:
+    assert change(machine, "killed").code == -9
+    assert [event["type"] for event in logged(machine)] == ["run.started"]
+
+
+def test_an_event_of_a_lock_belongs_to_the_run_that_met_it(machine: Machine) -> None:
+    change(machine, "lock")
+    started, contended, completed = logged(machine)
+    assert contended["type"] == "lock.contended"
+    assert started["runId"] == contended["runId"] == completed["runId"]
+
+
+def test_a_log_that_cannot_be_written_changes_nothing_for_the_user(machine: Machine) -> None:
+    fine = change(machine, "plain")
+    (machine.home / ".local/state/rawr/events.jsonl").unlink()
+    (machine.home / ".local/state/rawr/events.jsonl").mkdir()
+    assert change(machine, "plain") == fine
+    assert change(machine, "plain", RAWR_EVENTS="off") == fine
+
+
+def test_a_run_inside_a_run_gives_the_outer_one_back(log: Path) -> None:
+    with events.Run("outer") as outer:
+        with pytest.raises(RefusedError), events.Run("inner") as inner:
+            raise RefusedError("No.")
+        events.emit("lock.lost", root="/w")
+    seen = [(event["type"], event["runId"]) for event in read_events(log)]
+    assert seen == [
+        ("run.started", inner.id),
+        ("run.failed", inner.id),
+        ("run.started", outer.id),
+        ("lock.lost", outer.id),
+        ("run.completed", outer.id),
+    ]
+    assert events.Run.current is None
+
+
+def test_every_type_that_the_contract_requires_is_emitted(log: Path) -> None:
+    with events.Run("good"):
+        pass
+    with pytest.raises(RefusedError), events.Run("bad"):
+        raise RefusedError("No.")
+    assert {event["type"] for event in read_events(log)} == set(REQUIRED_RUN_LIFECYCLE_EVENT_TYPES)
