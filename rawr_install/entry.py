@@ -51,7 +51,7 @@ def look(path: str) -> Entry:
     if stat.S_ISDIR(info.st_mode):
         return Entry(path, "directory", real, link)
     executable = stat.S_ISREG(info.st_mode) and os.access(path, os.X_OK)
-    instance = linked_instance(real) if link is not None else None
+    instance = (linked_instance(real) or _named_instance(path, link)) if link is not None else None
     kind = "workspace-link" if instance else _kind_of_file(path, real, info)
     return Entry(path, kind, real, link, instance, executable)
 
@@ -64,6 +64,13 @@ def linked_instance(real: str) -> str | None:
     if parts[-len(tail) :] == tail and is_workspace(root) and os.path.realpath(cli_path(root)) == real:
         return root
     return None
+
+
+def _named_instance(path: str, link: str) -> str | None:
+    # A workspace may link its CLI to a build output; the link's text then names the place that the real path left.
+    cli = os.path.normpath(os.path.join(os.path.dirname(path), link))
+    root = os.path.realpath(cli.removesuffix(CLI_RELATIVE))
+    return root if cli.endswith("/" + CLI_RELATIVE) and is_workspace(root) else None
 
 
 def _kind_of_file(path: str, real: str, info: os.stat_result) -> str:

@@ -1,0 +1,213 @@
+"""``install``, ``activate``, ``deactivate``, ``rollback``, ``uninstall``, ``history``: what changes the machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from rawr_install import machine, operations
+from rawr_install.cli.base import Outcome, command
+from rawr_install.operations import Done, Request, Run
+from rawr_install.paths import Places
+from rawr_install.report import printable
+
+_mode = click.option(
+    "--mode",
+    type=click.Choice(["bun-symlink", "shim"]),
+    help="What the entry is: a link to this workspace's CLI, or the shell entry that runs the workspace you stand in.",
+)
+_bin_dir = click.option("--bin-dir", metavar="DIR", help="Where the entry goes (default: Bun's global bin folder).")
+_force = click.option(
+    "--force", is_flag=True, help="Set a foreign file aside (kept beside its place); pass over another owner."
+)
+_wait = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=machine.WAIT,
+    metavar="SECONDS",
+    help="How long to wait while another rawr-install changes this machine (default: 10).",
+)
+
+
+@command(
+    "install",
+    changes=True,
+    epilog="""
+rawr-install install                              link the workspace you stand in
+rawr-install install --workspace ~/src/rawr       link another one
+rawr-install install --mode shim                  run the workspace you stand in, wherever that is
+rawr-install install --force                      set a foreign file of that name aside first
+""",
+)
+@click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
+@_mode
+@_bin_dir
+@_force
+@_wait
+def install(workspace: str | None, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
+    """Put the global `rawr` in place; the machine's owner stays as it is."""
+    done = operations.install(_places(), Request(**asked), workspace, Run(dry_run, wait))
+    return _answer(done, dry_run, [*_install_lines(done), *done.plan.notes])
+
+
+@command(
+    "activate",
+    changes=True,
+    epilog="""
+rawr-install activate                             make the workspace you stand in the machine's owner
+rawr-install activate ~/src/rawr --install-deps   another one, and install what it depends on
+rawr-install activate --dry-run                   what would change
+""",
+)
+@click.argument("workspace", metavar="[PATH]", required=False)
+@_mode
+@_bin_dir
+@_force
+@click.option("--install-deps", is_flag=True, help="Run `bun install --frozen-lockfile` in the workspace afterwards.")
+@_wait
+def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
+    """Make a workspace the machine's owner and link `rawr` to it, both or neither."""
+    done = operations.activate(_places(), Request(**asked), workspace, Run(dry_run, wait))
+    lines = [*_install_lines(done), *_owner_lines(done), *done.plan.notes]
+    return _answer(done, dry_run, lines)
+
+
+@command(
+    "deactivate",
+    changes=True,
+    epilog="""
+rawr-install deactivate                           the machine has no owner any more; rollback returns
+""",
+)
+@_wait
+def deactivate(wait: float, dry_run: bool, yes: bool) -> Outcome:
+    """Forget the machine's owner; the entry named `rawr` stays where it is."""
+    done = operations.deactivate(_places(), Run(dry_run, wait))
+    view = done.plan.view
+    ending = f"No global rawr owner any more; it was {view['previousOwner']}."
+    lines = [ending if done.changed else "There is no global rawr owner.", f"Owner file: {view['ownerFilePath']}"]
+    return _answer(done, dry_run, [*lines, *done.plan.notes])
+
+
+@command(
+    "rollback",
+    changes=True,
+    epilog="""
+rawr-install rollback                             back to before the last change; again: one further
+rawr-install rollback --to 3                      back (or forward) to how it was after change 3
+rawr-install history                              the changes and their numbers
+""",
+)
+@click.option("--to", type=click.IntRange(min=0), metavar="N", help="The change to return to; 0 is before the first.")
+@_wait
+def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Outcome:
+    """Return to the owner and entry from before the last change."""
+    done = operations.rollback(_places(), to, Run(dry_run, wait))
+    lines = [f"Rolled back: {change.describe()}" for change in done.plan.changes if change.role != "receipt"]
+    return _answer(done, dry_run, [*lines, *done.plan.notes])
+
+
+@command(
+    "uninstall",
+    changes=True,
+    epilog="""
+rawr-install uninstall                            remove what rawr-install put on this machine
+rawr-install uninstall --purge                    and its history, receipt, events and policy files
+rawr-install uninstall --dry-run                  what would go, what would come back
+""",
+)
+@click.option("--purge", is_flag=True, help="Also remove history, receipt, events and policy files.")
+@_wait
+def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
+    """Remove what the receipt lists and nobody has modified; put back what was set aside."""
+    if not (dry_run or yes):
+        _confirm("Remove the global rawr from this machine?")
+    places, run = _places(), Run(dry_run, wait)
+    done = operations.uninstall(places, run)
+    purged = operations.purge(places, run) if purge else []
+    lines = [f"Removed {path}" for path in done.plan.view["removed"]]  # type: ignore[attr-defined]
+    lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
+    lines += [f"{'Would purge' if dry_run else 'Purged'} {path}" for path in purged]
+    return _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, changed=bool(purged))
+
+
+@command("history")
+def history() -> Outcome:
+    """List the changes that this toolkit has made, oldest first."""
+    from rawr_install.history import read
+
+    records = read(_places().history_file)
+    lines = [line for record in records for line in _record_lines(record.to_json())]
+    return Outcome({"records": [record.to_json() for record in records]}, lines or ["No changes yet."])
+
+
+# -- words ---------------------------------------------------------------------
+
+
+def _install_lines(done: Done) -> list[str]:
+    view = done.plan.view
+    what = "Bun-global rawr symlink" if view["mode"] == "bun-symlink" else "rawr shell entry"
+    lines = [
+        f"Installed {what} at {view['entryPath']}",
+        f"Target: {view['target']}",
+        f"Instance root: {view['instanceRoot']}",
+        f"Alias/instance seam: {view['aliasInstanceSeamStatus']}",
+        f"Owner file: {view['ownerFilePath']}",
+    ]
+    return [*lines, f"Owner workspace: {view['ownerWorkspacePath']}"] if view["ownerWorkspacePath"] else lines
+
+
+def _owner_lines(done: Done) -> list[str]:
+    view = done.plan.view
+    sentence = {
+        "initialized": "Global rawr owner initialized to this instance.",
+        "already": "Global rawr owner already pointed to this instance.",
+        "transferred": f"Global rawr owner transferred from {view['previousOwner']} to {view['instanceRoot']}.",
+    }[str(view["ownership"])]
+    return [
+        sentence,
+        f"Owner file: {view['ownerFilePath']}",
+        f"Active global rawr owner set to: {view['instanceRoot']}",
+    ]
+
+
+def _record_lines(record: dict[str, Any]) -> list[str]:
+    steps = [change for change in record["changes"] if change["role"] != "receipt"]
+    head = f"{record['id']:>4}  {record['at']}  {record['command']}"
+    lines = [head if record["status"] == "done" else f"{head} ({record['status']})"]
+    return lines + [f"      {each['path']}: {_shown(each['before'])} -> {_shown(each['after'])}" for each in steps]
+
+
+def _shown(value: dict[str, Any]) -> str:
+    if value["kind"] == "file":
+        first = str(value["text"]).partition("\n")[0]
+        return "the shell entry" if first.startswith("#!") else first or "(empty)"
+    return str(value.get("target") or {"absent": "nothing", "kept": "a foreign file"}[value["kind"]])
+
+
+def _answer(
+    done: Done, dry_run: bool, lines: Iterable[str], more: dict[str, Any] | None = None, changed: bool = False
+) -> Outcome:
+    """The outcome of a changing command: its view as data, its lines, or its plan for a dry run."""
+    data = {"changed": done.changed or changed, "dryRun": dry_run, **done.plan.view, "notes": list(done.plan.notes)}
+    data |= {"plan": done.plan.to_json(), "change": done.record.id if done.record else None}
+    if dry_run:
+        shown = ["Plan (nothing was changed):", *(f"  {step.describe()}" for step in done.plan.changes)]
+        lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *done.plan.notes]
+    elif not (done.changed or changed):
+        lines = [*lines, "Nothing changed: everything was in place."]
+    return Outcome(data | (more or {}), [printable(line) for line in lines], done.mended)
+
+
+def _confirm(question: str) -> None:
+    """Ask, where a person sits at a terminal and no document was asked for; elsewhere the command is the consent."""
+    if sys.stdin.isatty() and sys.stderr.isatty() and "--json" not in sys.argv:
+        click.confirm(question, abort=True, err=True)
+
+
+def _places() -> Places:
+    return Places.from_environ(os.environ)

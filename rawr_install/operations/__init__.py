@@ -1,0 +1,127 @@
+"""install, activate, deactivate, rollback, uninstall: look, plan, carry out.
+
+The plan is made without the lock first: a dry run prints it, and an empty one
+ends the command with nothing written. Otherwise the machine lock is taken, what
+a crash left is mended, and the plan is made again from a second look, since
+another process may have been first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rawr_install import history, machine, transaction
+from rawr_install.history import Record
+from rawr_install.operations.look import Facts, Request, find_instance, look
+from rawr_install.operations.plan import (
+    Plan,
+    plan_activate,
+    plan_deactivate,
+    plan_install,
+    plan_rollback,
+    plan_uninstall,
+)
+from rawr_install.paths import Places
+
+__all__ = ["Done", "Request", "activate", "deactivate", "install", "mend", "pending", "purge", "rollback", "uninstall"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: its plan, whether it was carried out, what was mended first."""
+
+    plan: Plan
+    changed: bool
+    record: Record | None = None
+    mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command is to run: really or not, and how many seconds it may wait for the machine lock."""
+
+    dry_run: bool = False
+    wait: float = machine.WAIT
+
+
+def install(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
+    """Put the entry in place for ``workspace``, or for the one of the current folder."""
+    return _with_instance(places, request, workspace, run, plan_install)
+
+
+def activate(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
+    """Make ``workspace``, or the one of the current folder, the owner, and let the entry lead to it."""
+    return _with_instance(places, request, workspace, run, plan_activate)
+
+
+def deactivate(places: Places, run: Run) -> Done:
+    """Remove the owner file."""
+    return _carry_out(places, "deactivate", lambda: plan_deactivate(look(places, Request())), run)
+
+
+def rollback(places: Places, to: int | None, run: Run) -> Done:
+    """Go back to before the last change, or to after change ``to``."""
+    return _carry_out(places, "rollback", lambda: plan_rollback(look(places, Request()), to), run)
+
+
+def uninstall(places: Places, run: Run) -> Done:
+    """Remove what the receipt lists; put back what was set aside."""
+    return _carry_out(places, "uninstall", lambda: plan_uninstall(look(places, Request())), run)
+
+
+def pending(places: Places) -> list[Record]:
+    """Changes that were begun and not ended; the next changing command mends them."""
+    return history.pending(places.history_file)
+
+
+def mend(places: Places, run: Run) -> list[str]:
+    """End what a killed process began; a sentence for each record."""
+    if not pending(places) or run.dry_run:
+        return []
+    with machine.locked(places.machine_lock, "mend", run.wait):
+        return transaction.recover(places)
+
+
+def purge(places: Places, run: Run) -> list[str]:
+    """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
+    own = (places.fallback_file, places.trusted_file, places.receipt_file, places.history_file, places.events_file)
+    found = [path for path in (*own, places.machine_lock) if os.path.lexists(path)]
+    if found and not run.dry_run:
+        with machine.locked(places.machine_lock, "uninstall --purge", run.wait):
+            for path in found:
+                os.unlink(path)
+        _remove_empty(places.state_dir, places.dot_rawr)
+    return found
+
+
+def _remove_empty(*folders: str) -> None:
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass  # something of somebody else's is in it, or it was never made
+
+
+def _with_instance(
+    places: Places, request: Request, workspace: str | None, run: Run, decide: Callable[[Facts], Plan]
+) -> Done:
+    def plan() -> Plan:
+        return decide(look(places, request, find_instance(places, workspace, os.getcwd())))
+
+    return _carry_out(places, decide.__name__.removeprefix("plan_"), plan, run)
+
+
+def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Run) -> Done:
+    if run.dry_run or not pending(places):
+        plan = decide()
+        if run.dry_run or not plan.changes:
+            return Done(plan, changed=False)
+    with machine.locked(places.machine_lock, command, run.wait):
+        mended = tuple(transaction.recover(places))
+        plan = decide()
+        if not plan.changes:
+            return Done(plan, changed=False, mended=mended)
+        record = transaction.execute(places, command, plan.changes, plan.rewound)
+    return Done(plan, changed=True, record=record, mended=mended)

@@ -1,0 +1,220 @@
+"""Look at the machine once: everything that a plan is made from, as frozen values."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rawr_install import entry as entries
+from rawr_install import receipt
+from rawr_install.entry import Entry
+from rawr_install.errors import RawrError, RefusedError, UsageError
+from rawr_install.history import Record
+from rawr_install.history import read as read_history
+from rawr_install.links import Value, file_value, free_aside, read_value
+from rawr_install.paths import Places
+from rawr_install.receipt import Receipt
+from rawr_install.workspace import Owner, cli_path, discover, is_trusted, is_workspace, read_owner
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One workspace: its real path, its CLI, and what stands in the way of running it."""
+
+    root: str
+    cli: str
+    cli_status: str  # ok | missing | not-executable
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line."""
+
+    mode: str | None = None
+    bin_dir: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands now at a name that the receipt or the history speaks of."""
+
+    value: Value
+    foreign: bool
+    asides: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The machine as found."""
+
+    instance: Instance | None
+    request: Request
+    owner: Owner
+    owner_path: str
+    owner_value: Value
+    entry: Entry
+    entry_value: Value
+    entry_aside: str
+    bin_dir_problem: str | None
+    path_entries: tuple[Entry, ...]
+    path_folders: tuple[str, ...]
+    shell_entry: Value
+    receipt: Receipt
+    receipt_file: str
+    receipt_value: Value
+    history: tuple[Record, ...]
+    seen: Mapping[str, Found]
+
+
+def look(places: Places, request: Request, instance: Instance | None = None) -> Facts:
+    """Read everything that a plan may need; writes nothing. Raises RawrError for a broken receipt or history."""
+    items = receipt.read(places.receipt_file)
+    records = read_history(places.history_file)
+    path = _entry_path(places, request, items)
+    try:
+        owner_value, entry_value = read_value(owner_place(places)), read_value(path)
+        receipt_value = read_value(places.receipt_file)
+        seen = _look_at_known(items, records)
+    except OSError as error:
+        raise RefusedError(
+            f"{error.filename} cannot be read ({error.strerror}), so it could not be put back.",
+            code="UNREADABLE",
+            hint="make it readable for you, or move it away",
+        ) from None
+    search = places.variable("PATH")
+    return Facts(
+        instance=instance,
+        request=request,
+        owner=read_owner(places.owner_file),
+        owner_path=owner_place(places),
+        owner_value=owner_value,
+        entry=entries.look(path),
+        entry_value=entry_value,
+        entry_aside=free_aside(path),
+        bin_dir_problem=_folder_problem(os.path.dirname(path)),
+        path_entries=tuple(entries.on_path(search)),
+        path_folders=tuple(search.split(os.pathsep)) if search else (),
+        shell_entry=shell_entry(),
+        receipt=items,
+        receipt_file=places.receipt_file,
+        receipt_value=receipt_value,
+        history=tuple(records),
+        seen=seen,
+    )
+
+
+def _look_at_known(items: Receipt, records: Sequence[Record]) -> dict[str, Found]:
+    waiting: dict[str, set[str]] = {}
+    roles: dict[str, str] = {}
+    for item in items:
+        roles[item.path] = item.role
+        waiting.setdefault(item.path, set()).add(item.setAside or "")
+    for change in (change for record in records for change in record.changes):
+        roles[change.path] = change.role
+        waiting.setdefault(change.path, set()).add(change.aside or "")
+    return {path: _found(path, role, waiting[path]) for path, role in roles.items()}
+
+
+def _found(path: str, role: str, asides: set[str]) -> Found:
+    value = read_value(path)
+    found = entries.look(path)
+    foreign = role == "entry" and value.kind != "absent" and not found.ours
+    return Found(value, foreign or value.kind == "kept", frozenset(filter(os.path.lexists, asides - {""})))
+
+
+def owner_place(places: Places) -> str:
+    """Where the owner file is written: through a link that leads to a file (dotfile managers make such links)."""
+    path = places.owner_file
+    return os.path.realpath(path) if os.path.islink(path) and os.path.isfile(path) else path
+
+
+def _entry_path(places: Places, request: Request, items: Receipt) -> str:
+    if request.bin_dir:
+        return os.path.join(os.path.abspath(request.bin_dir), "rawr")
+    installed = [item.path for item in items if item.role == "entry"]
+    return places.bun_entry if places.bun_entry in installed or not installed else installed[-1]
+
+
+def _folder_problem(folder: str) -> str | None:
+    """Why no entry can be made in ``folder``: ``not-a-folder``, ``not-writable``, or None."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return "not-a-folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else "not-writable"
+
+
+def find_instance(places: Places, named: str | None, cwd: str) -> Instance:
+    """The workspace that a command is about: the one named, else the one of ``cwd``.
+
+    Raises UsageError ``NOT_A_WORKSPACE`` or ``NO_WORKSPACE``, RefusedError
+    ``WORKSPACE_CLI_MISSING``.
+    """
+    if named is not None:
+        root = os.path.realpath(os.path.join(cwd, named))
+        if not is_workspace(root):
+            raise UsageError(
+                f"{root} is no workspace: it needs a package.json file and a plugins folder.",
+                code="NOT_A_WORKSPACE",
+                hint="name the root folder of a workspace",
+            )
+        return _instance(root, places)
+    return _instance(_search(cwd, places), places)
+
+
+def _search(cwd: str, places: Places) -> str:
+    found = discover(cwd, places.environ)
+    if found.root is not None:
+        return os.path.realpath(found.root)
+    if found.lookalikes:
+        return os.path.realpath(found.lookalikes[0])
+    where = f"{found.source}={found.refused} names no workspace" if found.refused else f"no workspace at or above {cwd}"
+    raise UsageError(
+        f"There is {where}." if not found.refused else f"{where}.",
+        code="NO_WORKSPACE",
+        hint="cd into a workspace, or name one: rawr-install activate PATH",
+    )
+
+
+def _instance(root: str, places: Places) -> Instance:
+    cli = cli_path(root)
+    return Instance(root, cli, _cli_status(cli), is_trusted(root, places.trusted_file))
+
+
+def _cli_status(cli: str) -> str:
+    try:
+        info = os.stat(cli)
+    except OSError:
+        return "missing"
+    usable = stat.S_ISREG(info.st_mode) and os.access(cli, os.X_OK)
+    return "ok" if usable else "not-executable"
+
+
+def shell_entry() -> Value:
+    """The shell entry as this toolkit installs it: our script, with the way to ``rawr-install`` filled in."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for path in (os.path.join(here, "shell-entry"), os.path.join(os.path.dirname(here), "shims", "rawr")):
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                return file_value(fill_toolkit(file.read(), _toolkit_program()), 0o755)
+    raise RawrError(f"The shell entry is missing from {here}.", code="TOOLKIT_DAMAGED", hint="reinstall rawr-install")
+
+
+def fill_toolkit(script: bytes, program: str) -> bytes:
+    """The script with its ``toolkit=''`` line naming ``program``, quoted for sh."""
+    return script.replace(b"\ntoolkit=''\n", b"\ntoolkit=" + os.fsencode(shlex.quote(program)) + b"\n", 1)
+
+
+def _toolkit_program() -> str:
+    """The absolute path of the running toolkit's ``rawr-install``; empty where there is none."""
+    import sysconfig
+
+    asked = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]).startswith("rawr-install") else ""
+    named = (os.path.join(sysconfig.get_path("scripts"), "rawr-install"), asked)
+    return next((path for path in named if path and os.path.isfile(path)), "")

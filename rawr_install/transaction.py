@@ -1,0 +1,153 @@
+"""The one executor: carries a plan's changes out entirely, or puts everything back.
+
+The sequence, under the machine lock:
+
+1. write the pending record with the previous values (fsync);
+2. stage every new thing beside its place, so that a full disk shows here;
+3. rename them into place, one after the other;
+4. look again;
+5. mark the record done.
+
+An error at any step puts back what was changed. A killed process leaves the
+pending record; :func:`recover`, which every changing command calls first,
+finishes it when every change was made and undoes it otherwise.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+
+from rawr_install import durable, history, links
+from rawr_install.errors import RawrError
+from rawr_install.history import Record
+from rawr_install.links import Change
+from rawr_install.paths import Places
+
+_CODES = {
+    errno.ENOSPC: "DISK_FULL",
+    errno.EDQUOT: "DISK_FULL",
+    errno.EROFS: "READ_ONLY_FILE_SYSTEM",
+    errno.EACCES: "PERMISSION_DENIED",
+    errno.EPERM: "PERMISSION_DENIED",
+}
+
+
+def execute(places: Places, command: str, changes: Sequence[Change], rewound: int | None = None) -> Record:
+    """Make all ``changes`` or none; returns the record. Raises RawrError, with everything put back."""
+    try:
+        _clear(places, changes)
+        record = history.begin(places.history_file, command, changes, rewound)
+    except OSError as error:
+        raise _failed(command, error, places.history_file, "Nothing was changed.") from None
+    try:
+        _carry_out(changes)
+        history.close(places.history_file, record, "done")
+    except BaseException as error:
+        raise _after_putting_back(places, record, error) from None
+    return record
+
+
+def _carry_out(changes: Sequence[Change]) -> None:
+    staged: list[str | None] = []
+    try:
+        for change in changes:
+            os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+            staged.append(links.stage(change))
+        for change, made in zip(changes, staged, strict=True):
+            links.apply(change, made)
+    finally:
+        for made in filter(None, staged):
+            durable.discard(made)
+    _verify(changes)
+
+
+def _verify(changes: Sequence[Change]) -> None:
+    for change in changes:
+        if links.standing(change) != "after":
+            raise RawrError(f"{change.path} does not hold what was just put there.", code="CHANGED_MEANWHILE")
+
+
+def put_back(changes: Sequence[Change]) -> list[str]:
+    """Undo as far as each change came; returns the names that somebody else has changed since. Raises OSError."""
+    left = []
+    for change in reversed(changes):
+        where = links.standing(change)
+        if where == "other":
+            left.append(change.path)
+        elif where != "before":
+            _carry_out([change.inverse])
+    return left
+
+
+def recover(places: Places) -> list[str]:
+    """End what a killed process began; returns a sentence for each record. Raises RawrError when it cannot."""
+    said = []
+    for record in history.pending(places.history_file):
+        try:
+            said.append(_end(places, record))
+        except OSError as error:
+            why = f"The {record.command} of {record.at} was interrupted and is not mended yet."
+            raise _failed("mending it", error, places.history_file, why) from None
+    return said
+
+
+def _end(places: Places, record: Record) -> str:
+    _clear(places, record.changes)
+    finished = all(links.standing(change) == "after" for change in record.changes)
+    left = [] if finished else put_back(record.changes)
+    history.close(places.history_file, record, "done" if finished else "undone")
+    said = f"An interrupted {record.command} of {record.at} was {'finished' if finished else 'undone'}."
+    return said + "".join(f" {path} was changed by somebody else and left alone." for path in left)
+
+
+def _clear(places: Places, changes: Sequence[Change]) -> None:
+    for path in (places.history_file, *(change.path for change in changes)):
+        links.sweep(path)
+
+
+def _after_putting_back(places: Places, record: Record, error: BaseException) -> BaseException:
+    """Put everything back; the error to raise then."""
+    try:
+        left = put_back(record.changes)
+        ending = "Everything was put back." if not left else f"Changed by somebody else and left: {', '.join(left)}."
+    except OSError as second:
+        ending = f"Putting things back failed too ({_words(second)}); the next changing command mends it."
+    else:
+        _close_quietly(places, record)
+    if isinstance(error, OSError):
+        return _failed(record.command, error, record.changes[0].path, ending)
+    if isinstance(error, RawrError):
+        return type(error)(f"{error.message} {ending}", code=error.code)
+    return error
+
+
+def _close_quietly(places: Places, record: Record) -> None:
+    try:
+        history.close(places.history_file, record, "undone")
+    except (OSError, RawrError):
+        pass  # still pending: the next changing command finds nothing to undo and closes it
+
+
+def _failed(command: str, error: OSError, path: str, ending: str) -> RawrError:
+    return RawrError(
+        f"{command} failed: {_words(error, path)}. {ending}",
+        code=_CODES.get(error.errno or 0, "WRITE_FAILED"),
+        hint=_HINTS.get(error.errno or 0, "look at the file system that holds this path, then run the command again"),
+        details={"errno": errno.errorcode.get(error.errno or 0, ""), "path": str(error.filename or path)},
+    )
+
+
+_HINTS = {
+    errno.ENOSPC: "free some space on this file system, then run the command again",
+    errno.EDQUOT: "free some of your disk quota, then run the command again",
+    errno.EROFS: "this file system is read-only: choose another folder with --bin-dir, or mount it writable",
+    errno.EACCES: "make the folder writable for you, or choose another one with --bin-dir",
+    errno.EPERM: "make the folder writable for you, or choose another one with --bin-dir",
+}
+
+
+def _words(error: OSError, path: str = "") -> str:
+    name = errno.errorcode.get(error.errno or 0, "unknown")
+    return f"{error.strerror or error} ({name}): {error.filename or path}"
