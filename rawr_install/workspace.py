@@ -24,6 +24,7 @@ ROOT_VARIABLES = ("RAWR_WORKSPACE_ROOT", "RAWR_HQ_ROOT")
 FALLBACK_VARIABLE = "RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"
 CLI_RELATIVE = "apps/cli/bin/run.js"
 OWNER_FILE_LIMIT = 64 * 1024
+POLICY_FILE_LIMIT = 16 * 1024 * 1024
 # What JavaScript's String.prototype.trim removes (ECMA-262 WhiteSpace and
 # LineTerminator), which is what the peers call on the owner file. Python's
 # strip() would also take U+001C-U+001F and U+0085, which are not in that set.
@@ -94,7 +95,8 @@ def discover(cwd: str, environ: Mapping[str, str], need_cli: bool = True) -> Dis
 
 def _named(root: str, value: str, name: str, need_cli: bool) -> Discovery:
     if is_workspace(root) and (not need_cli or has_cli(root)):
-        return Discovery(os.path.normpath(root), name)
+        # normpath is textual: of `link/..` it makes another folder than the system does.
+        return Discovery(os.path.realpath(root) if ".." in value else os.path.normpath(root), name)
     return Discovery(None, name, refused=value)
 
 
@@ -123,7 +125,7 @@ class Owner:
 def read_owner(owner_file: str) -> Owner:
     """Read and judge the owner file; never raises, never blocks, reads at most 64 KiB."""
     try:
-        data = _read_small_file(owner_file)
+        data = _read_regular_file(owner_file, OWNER_FILE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         # A link that leads nowhere is a broken owner file to us, none to the peers.
         return Owner("unreadable" if os.path.islink(owner_file) else "missing", exists=False)
@@ -132,15 +134,15 @@ def read_owner(owner_file: str) -> Owner:
     return parse_owner(data)
 
 
-def _read_small_file(path: str) -> bytes:
+def _read_regular_file(path: str, limit: int) -> bytes:
     # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > OWNER_FILE_LIMIT:
+        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
             raise ValueError("not a small regular file")
-        data = os.read(fd, OWNER_FILE_LIMIT + 1)
-        if len(data) > OWNER_FILE_LIMIT:
+        data = os.read(fd, limit + 1)
+        if len(data) > limit:
             raise ValueError("grew beyond the limit while it was read")
         return data
     finally:
@@ -178,7 +180,7 @@ def seam_status(owner: Owner, current_real: str | None) -> str:
 def read_lines(policy_file: str) -> tuple[str, ...]:
     """The non-empty lines of a policy file, line ends removed; an absent or unreadable file has none."""
     try:
-        text = _read_small_file(policy_file).decode("utf-8", "surrogateescape")
+        text = os.fsdecode(_read_regular_file(policy_file, POLICY_FILE_LIMIT))
     except (OSError, ValueError):
         return ()
     return tuple(line for line in text.split("\n") if line)
@@ -191,15 +193,22 @@ def fallback_enabled(policy_file: str, environ: Mapping[str, str]) -> bool:
 
 def owned_by_me(root: str) -> bool:
     """Whether root folder and workspace CLI belong to the effective user (always so where users have no ids)."""
+    return mine(root) and (mine(cli_path(root)) or not os.path.exists(cli_path(root)))
+
+
+def mine(path: str) -> bool:
+    """Whether what stands at ``path`` (links followed) belongs to the effective user."""
     if not hasattr(os, "geteuid"):
         return True
-    me = os.geteuid()
     try:
-        return all(os.stat(path).st_uid == me for path in (root, cli_path(root)))
+        return os.stat(path).st_uid == os.geteuid()
     except OSError:
-        return os.path.lexists(root) and os.stat(root).st_uid == me
+        return False
 
 
 def is_trusted(root: str, trusted_file: str) -> bool:
-    """Whether ``root`` may run: it is the user's own, or its real path is in the trust file."""
-    return owned_by_me(root) or os.path.realpath(root) in read_lines(trusted_file)
+    """Whether ``root`` may run: it is the user's own, or its real path is in the trust file.
+
+    The trust file must be the user's own as well: ``sudo`` may keep another user's HOME.
+    """
+    return owned_by_me(root) or (mine(trusted_file) and os.path.realpath(root) in read_lines(trusted_file))

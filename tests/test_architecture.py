@@ -43,8 +43,8 @@ LEVEL = {
     "screen": 8,
     "operations": 8,
     "cli": 9,
-    "dispatch": 9,
-    "__main__": 10,
+    "dispatch": 10,
+    "__main__": 11,
 }
 HOME_OF = {
     "click": {"cli"},

@@ -1,0 +1,54 @@
+"""Every case of the table, through the twin and through the shell entry under each shell: one decision."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rawr_install import dispatch, entry
+from tests.dispatch.cases import Case, T
+from tests.dispatch.scene import SHELLS, SHIM, TWIN, Scene
+
+RUNNERS = (TWIN, *SHELLS)
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    # Not tmp_path: some cases run as another user, who cannot enter pytest's folder.
+    with tempfile.TemporaryDirectory(prefix="rawr-") as folder:
+        yield Scene(Path(os.path.realpath(folder)))
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("case", T.cases, ids=lambda case: case.name)
+def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
+    if runner in SHELLS and not shutil.which(SHELLS[runner][0]):
+        pytest.skip(f"{SHELLS[runner][0]} is not installed")
+    if case.root and os.geteuid() != 0:
+        pytest.skip("only root can make another user's files")
+    if case.without_toolkit and runner == TWIN:
+        pytest.skip("the twin is the toolkit")
+    case.build(scene)
+    answer = scene.run(runner)
+    expected = case.expected_out(scene)
+    assert (answer.code, answer.error) == (case.code, case.error), answer.err
+    if expected is None:
+        assert "rawr" in answer.out
+    else:
+        assert answer.out == expected
+
+
+def test_the_table_holds_its_promised_number_of_cases() -> None:
+    names = [case.name for case in T.cases]
+    assert len(names) == len(set(names)) >= 80
+
+
+def test_the_mark_by_which_entries_are_known_is_in_the_shell_entry() -> None:
+    head = SHIM.read_bytes()[:4096]
+    assert dispatch.SHIM_MARK == entry.SHIM_MARK and head.count(entry.SHIM_MARK) == 1
+    assert SHIM.read_text().split("\n").count("toolkit=''") == 1
