@@ -17,6 +17,7 @@ is :mod:`rawr_install.eventlog`.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
     from rawr_install.errors import RawrError
 
 SWITCH_VARIABLE = "RAWR_EVENTS"
-# Any of these asks for OpenTelemetry; without one nothing leaves the machine.
-OTEL_VARIABLES = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-    "OTEL_TRACES_EXPORTER",
-    "OTEL_LOGS_EXPORTER",
-)
 LINE_LIMIT = 4096
 FILE_LIMIT = 1 << 20
 _CUT = 256
@@ -101,6 +94,7 @@ class Run:
         """Record the start, once, with the time at which the command started."""
         if not self._begun:
             self._begun = True
+            _export("start")
             self._say("run.started", "running", self.started)
 
     def _end(self, status: str, error: BaseException | None) -> None:
@@ -112,6 +106,7 @@ class Run:
         if error:
             output["code"] = getattr(error, "code", type(error).__name__)
         self._say(f"run.{status}", status, moment, str(error) if error else None, output)
+        _export("flush")
 
     def _say(self, kind: str, status: str, moment: int, detail: str | None = None, output: object = None) -> None:
         try:
@@ -123,6 +118,18 @@ class Run:
             return
 
 
+def _export(step: str) -> None:
+    """Start or flush this command's OpenTelemetry export, where the environment asks for one; never raises."""
+    try:
+        if any(name.startswith("OTEL_") for name in os.environ):
+            from rawr_install import otel
+
+            if otel.wanted(os.environ):
+                otel.start(os.environ) if step == "start" else otel.flush()
+    except Exception:
+        return  # the extra is not installed, or an OTEL_* variable is wrong
+
+
 # -- writing ---------------------------------------------------------------
 
 
@@ -131,7 +138,13 @@ def record(event: dict[str, object]) -> None:
     if os.environ.get(SWITCH_VARIABLE) == "off":
         return
     event = {**event, "pid": os.getpid()}
-    append(log_path(), encoded(event))
+    try:
+        append(log_path(), encoded(event))
+    finally:
+        if "opentelemetry" in sys.modules:  # set up by start_run, or by the program that uses this package
+            from rawr_install import otel
+
+            otel.export(event)
 
 
 def log_path() -> str:
