@@ -53,6 +53,12 @@ def begin_run() -> None:
         Run.current.begin()
 
 
+def forget_run() -> None:
+    """Record no end of the current command's run: it has just removed the log itself."""
+    if Run.current:
+        Run.current.forgotten = True
+
+
 class Run:
     """One run of a changing command, for ``with``: ``run.started``, then ``run.completed`` or ``run.failed``.
 
@@ -71,7 +77,7 @@ class Run:
         self.started = unix_ms()
         self.id = identifier("run", self.started)
         self.failure: RawrError | None = None
-        self.unchanged = False
+        self.unchanged = self.forgotten = False
         self._begun = False
         self._outer: Run | None = None
 
@@ -83,6 +89,8 @@ class Run:
         self, _kind: type[BaseException] | None, error: BaseException | None, _t: TracebackType | None
     ) -> None:
         try:
+            if self.forgotten:
+                return
             if error or self.failure:
                 self._end("failed", error or self.failure)
             elif self._begun or not self.unchanged:

@@ -19,7 +19,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from rawr_install import durable, history, links
+from rawr_install import durable, events, history, links
 from rawr_install.errors import RawrError
 from rawr_install.history import Record
 from rawr_install.links import Change
@@ -36,6 +36,7 @@ _CODES = {
 
 def execute(places: Places, command: str, changes: Sequence[Change], rewound: int | None = None) -> Record:
     """Make all ``changes`` or none; returns the record. Raises RawrError, with everything put back."""
+    events.begin_run()
     try:
         _clear(places, changes)
         record = history.begin(places.history_file, command, changes, rewound)

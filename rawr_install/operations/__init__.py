@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rawr_install import history, machine, transaction
+from rawr_install import events, history, machine, transaction
 from rawr_install.history import Record
 from rawr_install.operations.look import Facts, Request, find_instance, look
 from rawr_install.operations.plan import (
@@ -86,12 +86,14 @@ def mend(places: Places, run: Run) -> list[str]:
 
 def purge(places: Places, run: Run) -> list[str]:
     """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
-    own = (places.fallback_file, places.trusted_file, places.receipt_file, places.history_file, places.events_file)
-    found = [path for path in (*own, places.machine_lock) if os.path.lexists(path)]
+    own = (places.fallback_file, places.trusted_file, places.receipt_file, places.history_file)
+    logs = (places.events_file, places.events_file + ".1")
+    found = [path for path in (*own, *logs, places.machine_lock) if os.path.lexists(path)]
     if found and not run.dry_run:
         with machine.locked(places.machine_lock, "uninstall --purge", run.wait):
             for path in found:
                 os.unlink(path)
+        events.forget_run()
         _remove_empty(places.state_dir, places.dot_rawr)
     return found
 

@@ -127,3 +127,35 @@ def test_every_type_that_the_contract_requires_is_emitted(log: Path) -> None:
     with pytest.raises(RefusedError), events.Run("bad"):
         raise RefusedError("No.")
     assert {event["type"] for event in read_events(log)} == set(REQUIRED_RUN_LIFECYCLE_EVENT_TYPES)
+
+
+def real(machine: Machine, *words: str | Path) -> tuple[int, list[str]]:
+    """Run a real command; its exit code and the types of the events that it added."""
+    before = len(logged(machine))
+    code = machine.rawr_install(*words, cwd=machine.folder).code
+    return code, [event["type"] for event in logged(machine)[before:]]
+
+
+def test_the_real_commands_are_runs(machine: Machine) -> None:
+    workspace = machine.workspace("ws")
+    good = ["run.started", "run.completed"]
+    assert real(machine, "activate", workspace, "--dry-run") == (0, [])
+    assert real(machine, "activate", workspace) == (0, good)
+    assert real(machine, "activate", workspace) == (0, [])
+    assert real(machine, "rollback") == (0, good)
+    assert real(machine, "activate", machine.folder / "nowhere")[1] == ["run.started", "run.failed"]
+    assert {event["workflowId"] for event in logged(machine)} == {"rawr-install activate", "rawr-install rollback"}
+
+
+def test_a_purge_leaves_no_log_behind(machine: Machine) -> None:
+    assert real(machine, "activate", machine.workspace("ws")) == (0, ["run.started", "run.completed"])
+    assert machine.rawr_install("uninstall", "--purge", "--yes").code == 0
+    assert not list(machine.home.rglob("events.jsonl*"))
+
+
+def test_a_run_that_is_killed_while_it_changes_the_machine_has_a_start_and_no_end(machine: Machine) -> None:
+    kill = "import os, sys; from rawr_install import links; links.apply = lambda *_: os.kill(os.getpid(), 9)"
+    run = "from rawr_install.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    ran = machine.run(sys.executable, "-c", f"{kill}; {run}", "activate", machine.workspace("ws"))
+    assert ran.code == -9
+    assert [event["type"] for event in logged(machine)] == ["run.started"]
