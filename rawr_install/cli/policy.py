@@ -1,0 +1,137 @@
+"""``fallback`` and ``trust``: what the user allows ``rawr`` to run."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from rawr_install import policy
+from rawr_install.cli.base import Outcome, command, group
+from rawr_install.errors import UsageError
+from rawr_install.paths import Places
+from rawr_install.report import printable
+from rawr_install.workspace import FALLBACK_VARIABLE
+
+
+@group("fallback")
+def fallback() -> None:
+    """Whether `rawr` may run the owner's CLI outside every workspace (off unless you enable it)."""
+
+
+@group("trust")
+def trust() -> None:
+    """Other users' workspaces that `rawr` may run as you."""
+
+
+def _set(enabled: bool, dry_run: bool) -> Outcome:
+    places = Places.from_environ(os.environ)
+    change = policy.set_fallback(places, enabled, dry_run)
+    now = policy.fallback(places)
+    data = {**change.to_json(), **now.to_json(), **({"enabled": enabled} if dry_run else {})}
+    lines = [_changed(change, "Owner fallback", "enabled" if enabled else "disabled"), f"Policy file: {change.file}"]
+    return Outcome(data, [printable(line) for line in lines], _doubts(now, enabled))
+
+
+def _changed(change: policy.Change, what: str, state: str) -> str:
+    if not change.changed:
+        return f"{what}: {state} already, nothing changed."
+    return f"{what}: would be {state} (dry run)." if change.dry_run else f"{what}: {state}."
+
+
+def _doubts(now: policy.Fallback, wanted: bool) -> list[str]:
+    """What stands between the user's wish and its effect."""
+    if not wanted and FALLBACK_VARIABLE in now.by:
+        return [f"{FALLBACK_VARIABLE}=1 is set here and enables the fallback all the same"]
+    if wanted and now.owner_status != "valid":
+        return [f"the owner file is {now.owner_status}: choose an owner with rawr-install activate PATH"]
+    return []
+
+
+@command(
+    "enable", changes=True, epilog="rawr-install fallback enable      then `rawr` outside a workspace runs the owner"
+)
+def enable(dry_run: bool, yes: bool) -> Outcome:
+    """Let the owner's CLI run outside workspaces; each time it does, one line on stderr says so."""
+    return _set(True, dry_run)
+
+
+@command(
+    "disable", changes=True, epilog="rawr-install fallback disable     outside a workspace `rawr` is an error again"
+)
+def disable(dry_run: bool, yes: bool) -> Outcome:
+    """Outside every workspace `rawr` runs nothing (the default)."""
+    return _set(False, dry_run)
+
+
+@command("status", epilog="rawr-install fallback status --json")
+def status() -> Outcome:
+    """Say whether the fallback is enabled, by what, and whether the owner could be used."""
+    now = policy.fallback(Places.from_environ(os.environ))
+    by = f" by {', '.join(now.by)}" if now.by else ""
+    lines = [
+        f"Owner fallback: {'enabled' if now.enabled else 'disabled'}{by}",
+        f"Owner: {now.owner or 'none'} ({now.owner_status})",
+    ]
+    return Outcome(now.to_json(), [printable(line) for line in lines], _doubts(now, now.enabled))
+
+
+for made in (enable, disable, status):
+    fallback.add_command(made)
+
+
+def _trust_outcome(change: policy.Change, state: str) -> Outcome:
+    lines = [_changed(change, str(change.path), state), f"Trust list: {change.file}"]
+    return Outcome(change.to_json(), [printable(line) for line in lines])
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        raise UsageError("The current folder no longer exists.", code="CWD_GONE", hint="cd ~") from None
+
+
+_path = click.argument("path", metavar="[PATH]", required=False)
+
+
+@command(
+    "add",
+    changes=True,
+    epilog="""
+rawr-install trust add                 the workspace you stand in
+rawr-install trust add /srv/team/rawr  another one; its real path is stored
+""",
+)
+@_path
+def add(path: str | None, dry_run: bool, yes: bool) -> Outcome:
+    """Let another user's workspace run as you: its owner can then run any program in your name."""
+    change = policy.trust(Places.from_environ(os.environ), path, _cwd(), dry_run)
+    return _trust_outcome(change, "trusted")
+
+
+@command("remove", changes=True, epilog="rawr-install trust remove /srv/team/rawr")
+@_path
+def remove(path: str | None, dry_run: bool, yes: bool) -> Outcome:
+    """Take a workspace off the list; it need not exist any more."""
+    change = policy.distrust(Places.from_environ(os.environ), path, _cwd(), dry_run)
+    return _trust_outcome(change, "not trusted")
+
+
+@command("list", epilog="rawr-install trust list --json")
+def list_trusted() -> Outcome:
+    """Show the trusted workspaces and what stands there now."""
+    places = Places.from_environ(os.environ)
+    found = policy.trusted(places)
+    lines = [printable(item.path + _remark(item)) for item in found] or ["No trusted workspaces."]
+    return Outcome({"file": places.trusted_file, "workspaces": [item.to_json() for item in found]}, lines)
+
+
+def _remark(item: policy.Trusted) -> str:
+    if not item.is_workspace:
+        return "  (no workspace there)" if item.exists else "  (gone)"
+    return "  (your own: needs no trust)" if item.owned_by_you else ""
+
+
+for made in (add, remove, list_trusted):
+    trust.add_command(made)
