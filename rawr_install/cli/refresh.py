@@ -1,0 +1,85 @@
+"""``refresh``: what a git hook calls after it changed the checkout."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+import click
+
+from rawr_install.cli.base import Outcome, command, note
+from rawr_install.errors import RawrError
+from rawr_install.paths import Places
+from rawr_install.refresh import Hook, Refreshed
+from rawr_install.report import remedy_text
+
+HOOK_WAIT = 2.0  # seconds for the machine lock; the next hook makes up for a miss
+EXAMPLES = """
+Examples:
+  rawr-install refresh                                     check the checkout you stand in
+  rawr-install refresh --hook post-checkout OLD NEW        what scripts/githooks/post-checkout calls
+"""
+
+
+@command("refresh", changes=True, epilog=EXAMPLES)
+@click.option(
+    "--hook",
+    nargs=3,
+    metavar="NAME OLD NEW",
+    help="Called from git's hook NAME, which took HEAD from OLD to NEW; never fails.",
+)
+def refresh(hook: tuple[str, str, str] | None, dry_run: bool, yes: bool) -> Outcome:
+    """After git changed the owner's checkout: check and mend the entry, say what is needed.
+
+    Does nothing in a checkout that is not the machine's owner. From a hook it
+    also does nothing unless a path that matters has changed since the last
+    refresh: apps/cli, package.json, Bun's lockfile, a plugin's package.json.
+    """
+    if hook is None:
+        done = _refresh(None, dry_run)
+        return Outcome(done.to_json(), _lines(done), list(done.notes))
+    try:
+        done = _refresh(Hook(*hook), dry_run)
+    except (RawrError, OSError) as error:
+        return _shrugged(error)
+    for line in _news(done):
+        note(f"rawr-install: {line}")
+    return Outcome(done.to_json())
+
+
+def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
+    from rawr_install import operations
+    from rawr_install.refresh import refresh as run_refresh
+
+    run = operations.Run(dry_run, HOOK_WAIT) if hook else operations.Run(dry_run)
+    return run_refresh(Places.from_environ(os.environ), os.getcwd(), hook, run)
+
+
+def _shrugged(error: Exception) -> Outcome:
+    """A hook's failure: one line, and exit code 0, since git has done what it was asked."""
+    code = error.code if isinstance(error, RawrError) else "OS_ERROR"
+    way_out = remedy_text(error) if isinstance(error, RawrError) else ""
+    said = f"not refreshed: {error} [{code}]" + (f"; try: {way_out}" if way_out else "")
+    return Outcome({"acted": False, "reason": "failed", "code": code}, warnings=[f"rawr-install {said}"])
+
+
+def _lines(done: Refreshed) -> list[str]:
+    idle = {
+        "no-owner": "No workspace is this machine's owner; nothing to refresh.",
+        "not-owner": f"This checkout is not the machine's owner ({done.root}); nothing to refresh.",
+    }
+    if done.reason in idle:
+        return [idle[done.reason]]
+    paths = "unknown" if done.paths is None else ", ".join(done.paths) or "none"
+    since = f"since {done.since[:12]}" if done.since else "so far"
+    return [f"Owner: {done.root}", f"Changed paths that matter {since}: {paths}", *(_news(done) or ["All in place."])]
+
+
+def _news(done: Refreshed) -> list[str]:
+    """What a person should read even in the middle of other output."""
+    steps = [f"{'would ' if done.reason == 'planned' else ''}{step}" for step in done.steps]
+    return [*steps, *(need.summary + _way_out(need.remedy) for need in done.needs)]
+
+
+def _way_out(remedy: tuple[str, ...]) -> str:
+    return f" Try: {shlex.join(remedy)}" if remedy else ""
