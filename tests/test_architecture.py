@@ -12,10 +12,13 @@ PACKAGE = Path(__file__).parent.parent / "rawr_install"
 # A room imports only from rooms with a smaller number. A package (cli) is one room.
 LEVEL = {
     "errors": 0,
+    "hooks": 0,
     "telemetry": 1,
     "workspace": 1,
     "paths": 1,
-    "schema": 1,
+    "forks": 1,
+    "processes": 1,
+    "volume": 1,
     "report": 1,
     "durable": 1,
     "otel": 1,
@@ -29,7 +32,10 @@ LEVEL = {
     "bun": 2,
     "sample": 2,
     "plugins": 2,
+    "schema": 2,
+    "snapshot": 2,
     "lease": 2,
+    "turnstile": 2,
     "lock": 3,
     "machine": 3,
     "links": 3,
@@ -51,7 +57,7 @@ LEVEL = {
 HOME_OF = {
     "click": {"cli"},
     "platformdirs": {"paths"},
-    "filelock": {"lock", "machine"},
+    "filelock": {"turnstile", "machine"},
     "packaging": {"bun"},
     "opentelemetry": {"otel"},
 }

@@ -1,0 +1,572 @@
+"""The two-layer lock around a workspace's state file. This docstring is its manual.
+
+Promise
+-------
+:func:`transact` changes one file, ``state.json``, so that among any mix of our
+processes and threads and of peer programs no acknowledged change is lost, no
+reader sees a torn file, and a crash at any instant leaves the old content or
+the new. A dead holder blocks nobody for longer than a moment; a living one is
+never evicted, whatever its age. No wait is longer than the timeout.
+
+The files in ``.rawr/state``
+----------------------------
+``state.json``             the content
+``state.lock``             the lease; there while someone, ours or a peer, holds it (module ``lease``)
+``state.guard``            the turnstile, empty and permanent; ours alone (module ``turnstile``)
+``state.last-good.json``   a recent content, for ``rawr-install state recover`` (module ``state``)
+``state.<pid>.*.tmp``, ``state.lock.<pid>.*``   on their way; swept when their process is dead
+
+What a peer may do
+------------------
+Create ``state.lock`` exclusively, poll for it, unlink it when done, unlink it
+when it is 60 s old and its pid is dead; replace ``state.json`` by rename while
+it holds. Its clean-up is not atomic and may remove a successor's lease: hence
+the two checks of a commit.
+
+Calling sequence (each step is a hook point, see ``hooks``)
+-----------------------------------------------------------
+1. *prepare*, outside every lock: write the lease under no name, light its beacon.
+2. *turnstile*: queue with our own kind. After 60 % of the timeout go on without
+   (the head of the queue may be stopped), and without the right to take over.
+3. *lease*: link it to its name. When that is taken, the one who has the turn
+   polls, judges, and takes an abandoned lease away; an old lease is touched
+   first and given time to settle, so that no peer's clean-up hits the successor.
+   A name that falls free after a wait is left free for a moment for the peers' sake.
+4. leave the turnstile: the next in line wakes up while we work.
+5. *read* ``state.json``, keep it open; *mutate*; *stage*: temporary file, fsync.
+6. *check*: the lease is still ours, and ``state.json`` still the file that was read.
+7. *rename*.
+8. *check* again: if the name still leads to our inode, it did so since step 3,
+   nobody acquired in between, and the change was atomic.
+9. *release*: unlink the lease, if it is ours; put the beacon out.
+10. *sync* the folder, then acknowledge.
+
+A failed check means that a peer broke exclusion: nothing was acknowledged, and
+everything is done again on the new content. So the change must be a pure
+function, and may run more than once.
+
+Degraded modes (said in the report)
+-----------------------------------
+Safety comes from the lease alone. Without a usable turnstile (a network file
+system, no kernel locks, something else at ``state.guard``) order and speed are
+lost, and a dead holder's lease is taken only by the peers' own rule: 60 s old
+and its pid dead. Without hard links the lease is created empty and then written.
+
+Errors
+------
+``LockTimeoutError`` (names the holder), ``LeaseLostError`` (exclusion broken on
+every attempt), ``NestedMutationError``, ``NotDurableError`` (the change is
+visible, but syncing or releasing failed), ``StateError`` ``STATE_WRITE_FAILED``
+(the old content stands). Whatever the change raises passes through.
+
+Forks and threads
+-----------------
+One thread of a process at a time per folder. A child of a fork inherits no
+lock and cannot release its parent's; a child forked inside the change gets an error.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rawr_install import lease as leases
+from rawr_install.durable import discard, sync_folder
+from rawr_install.errors import (
+    LeaseLostError,
+    LockTimeoutError,
+    NestedMutationError,
+    NotDurableError,
+    StateError,
+)
+from rawr_install.hooks import reach
+from rawr_install.lease import Lease, Place
+from rawr_install.snapshot import Snapshot
+from rawr_install.turnstile import Turnstile, Unavailable
+from rawr_install.volume import is_local
+
+ATTEMPTS = 5
+QUEUE_SHARE = 0.6  # of the timeout, before going on without the turnstile
+WORTH_TELLING = 0.1  # seconds; a shorter wait is ordinary queueing and not an event
+_SPIN = 0.0006
+_FIRST_PROBE, _PROBE_EVERY = 0.005, 0.05
+_GAP, _GAP_WITH_PEERS, _GAP_MOST, _PEERS_FOR = 0.05, 0.2, 0.005, 10.0
+
+Change = Callable[[bytes | None], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a mutation waits. All times in seconds.
+
+    ``lock_timeout`` covers every wait; ``retry_delay`` is the longest pause between
+    two looks at a held lease; ``stale_age`` is the peers' rule, used only where no
+    kernel lock can prove a death; ``durable`` syncs file and folder before success.
+    """
+
+    lock_timeout: float = 5.0
+    retry_delay: float = 0.025
+    stale_age: float = 60.0
+    durable: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.lock_timeout >= 0 and self.retry_delay > 0 and math.isfinite(self.stale_age)):
+            raise ValueError("lock_timeout must be >= 0, retry_delay > 0 and stale_age finite (seconds)")
+
+
+@dataclass(slots=True)
+class Report:
+    """What the lock went through: ``waited`` in seconds; ``takeover`` is the proof, empty if there was none."""
+
+    attempts: int = 0
+    waited: float = 0.0
+    contended: bool = False
+    takeover: str = ""
+    previous_holder: dict[str, object] | None = None
+    changed: bool = False
+    durable: bool = False
+    degraded: list[str] = field(default_factory=list)
+
+    def degrade(self, reason: str) -> None:
+        if reason not in self.degraded:
+            self.degraded.append(reason)
+
+
+class Folder:
+    """A state folder as this process knows it: its lock within the process, its turnstile, what works there."""
+
+    def __init__(self, path: str, identity: leases.Identity) -> None:
+        self.path = path
+        self.identity = identity
+        self.local = is_local(path)
+        self.place = Place(path, beacon=self.local)
+        self.turnstile = Turnstile(path)
+        self.mutex = threading.RLock()
+        self.peers_seen = -math.inf
+        self.serial = 0
+
+    @property
+    def state_path(self) -> str:
+        return os.path.join(self.path, "state.json")
+
+
+_folders: dict[str, Folder] = {}
+
+
+def folder_at(path: str) -> Folder:
+    """The folder at a real path, made when missing, and swept on first use; raises StateError."""
+    try:
+        info = _stat_or_make(path)
+        known = _folders.get(path)
+        if known is not None and known.identity == (info.st_dev, info.st_ino):
+            return known
+        made = _folders[path] = Folder(path, (info.st_dev, info.st_ino))
+        leases.sweep(path)
+        return made
+    except OSError as error:
+        raise failed(path, error) from None
+
+
+def _stat_or_make(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        os.makedirs(path, exist_ok=True)
+        sync_folder(os.path.dirname(path))
+        sync_folder(os.path.dirname(os.path.dirname(path)))
+        return os.stat(path)
+
+
+def _forget_everything() -> None:
+    _folders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_everything)
+
+
+def failed(path: str, error: OSError) -> StateError:
+    """The error for a system call that failed before anything was changed."""
+    name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    where = os.fspath(error.filename) if isinstance(error.filename, str) else path
+    return StateError(
+        f"The state in {path} could not be changed: {where}: {os.strerror(error.errno or 0)} ({name}).",
+        code="STATE_WRITE_FAILED",
+        hint=f"look at the folder with: ls -la '{path}' && df '{path}'",
+        details={"path": path, "errno": name},
+    )
+
+
+def transact(path: str, change: Change, options: Options | None = None) -> Report:
+    """Replace ``state.json`` in the state folder ``path`` by ``change(its bytes or None)``.
+
+    ``change`` returns None for "leave it": then nothing is written. It must be
+    pure and may run more than once. Returns when the new content is there (and on
+    the disk, with ``durable``). Raises as the manual above says.
+    """
+    mutation = _Mutation(folder_at(path), change, options or Options())
+    mutation.run()
+    return mutation.report
+
+
+class _Lost(Exception):  # noqa: N818 - caught one level up
+    """A commit check failed."""
+
+
+class _Mutation:
+    """One call of :func:`transact`, attempt by attempt."""
+
+    def __init__(self, folder: Folder, change: Change, options: Options) -> None:
+        self.folder = folder
+        self.change = change
+        self.options = options
+        self.report = Report()
+        self.start = time.monotonic()
+        self.deadline = self.start + options.lock_timeout
+        self.snapshot: Snapshot | None = None
+        self.told = False
+
+    # -- the frame -------------------------------------------------------------
+
+    def run(self) -> None:
+        mutex = self.folder.mutex
+        if _is_mine(mutex):
+            raise NestedMutationError(f"A mutation of {self.folder.path} was started inside another one.")
+        try:
+            if not mutex.acquire(timeout=min(self.options.lock_timeout, threading.TIMEOUT_MAX)):
+                raise self._timed_out("another thread of this process")
+            reach("entered")
+            self._until_committed()
+        finally:
+            # Asking the mutex, not a flag: an interrupt may fall between taking it and noting that.
+            if _is_mine(mutex):
+                mutex.release()
+            self._close_snapshot()
+        self._sync()
+        self._tell_release()
+
+    def _until_committed(self) -> None:
+        while self.report.attempts < ATTEMPTS:
+            self.report.attempts += 1
+            try:
+                return self._attempt()
+            except _Lost:
+                self._close_snapshot()
+                self._tell("lock.lost")
+        raise LeaseLostError(
+            f"The lock of {self.folder.path} was taken away by another program on each of {ATTEMPTS} attempts.",
+            remedy=("rawr-install", "state", "show"),
+        )
+
+    def _attempt(self) -> None:
+        self.folder.serial += 1
+        lease = Lease(self.folder.place, self.folder.serial)
+        try:
+            self._acquire(lease)
+            reach("leased")
+            data = self._changed(lease)
+            if data is not None:
+                self._commit(lease, data)
+        except BaseException:
+            self._release_quietly(lease)
+            raise
+        self._release(lease)
+        reach("released")
+
+    # -- acquiring -------------------------------------------------------------
+
+    def _acquire(self, lease: Lease) -> None:
+        try:
+            lease.prepare()
+            reach("prepared")
+            right = self._take_turn()
+            try:
+                if not lease.publish():
+                    self._wait(lease, right)
+            finally:
+                self.folder.turnstile.leave()
+        except OSError as error:
+            raise failed(self.folder.path, error) from None
+        self.report.waited = time.monotonic() - self.start
+        if not self.folder.place.links:
+            self.report.degrade("no hard links: the lease is created, then written")
+
+    def _take_turn(self) -> str:
+        """Pass the turnstile; returns the right to take over: ``full``, ``old`` (the peers' rule) or ``none``."""
+        if not self.folder.local:
+            self.report.degrade("not a local file system: no kernel locks are used")
+            return "old"
+        try:
+            return "full" if self._queue() else "none"
+        except Unavailable as reason:
+            self.report.degrade(f"no turnstile: {reason}")
+            return "old"
+
+    def _queue(self) -> bool:
+        turnstile = self.folder.turnstile
+        if turnstile.enter_at_once():
+            reach("turn")
+            return True
+        self.report.contended = True
+        reach("queued")
+        if turnstile.wait(self.start + QUEUE_SHARE * self.options.lock_timeout):
+            reach("turn")
+            return True
+        self.report.degrade("the head of the queue does not move")
+        return False
+
+    def _wait(self, lease: Lease, right: str) -> None:
+        """Wait for the name to fall free, judging its holder now and then; raises LockTimeoutError."""
+        path = lease.place.name
+        watch = _Watch(self.folder, self.options, right)
+        begun = time.monotonic()
+        self._meet(watch, path)
+        reach("busy")
+        probe_at = begun + _FIRST_PROBE
+        while True:
+            now = time.monotonic()
+            if not os.path.lexists(path):
+                self._leave_free(now - begun)
+                if now - self.start > 1.0:
+                    lease.renew()
+                if lease.publish():
+                    return
+            if now >= self.deadline:
+                raise self._timed_out("")
+            if now >= probe_at:
+                self._probe(watch)
+                probe_at = time.monotonic() + _PROBE_EVERY
+            self._pause(now - begun)
+
+    def _meet(self, watch: _Watch, path: str) -> None:
+        self.report.contended = True
+        found = watch.look()
+        if found is not None:
+            self.report.previous_holder = found.describe()
+            leases.stand_back(path, found.age)
+            found.close()
+
+    def _probe(self, watch: _Watch) -> None:
+        proof = watch.probe()
+        if proof:
+            self.report.takeover = proof
+            self._tell("lock.takeover", proof=proof)
+        elif time.monotonic() - self.start >= WORTH_TELLING and not self.told:
+            self.told = True
+            self._tell("lock.contended")
+
+    def _leave_free(self, waited: float) -> None:
+        """Give pollers of the peers' kind, which sleep 25 ms at a time, a fair chance."""
+        peers = time.monotonic() - self.folder.peers_seen < _PEERS_FOR
+        until = time.monotonic() + min(_GAP_MOST, waited * (_GAP_WITH_PEERS if peers else _GAP))
+        while (left := until - time.monotonic()) > 0:
+            if left > 0.0002:
+                time.sleep(left - 0.0001)
+
+    def _pause(self, waited: float) -> None:
+        # The holder needs some 300 us; a timer would be later than that.
+        if waited < _SPIN:
+            return
+        pause = 0.00006 if waited < 0.01 else 0.001 if waited < 0.1 else 0.004
+        time.sleep(max(0.0, min(pause, self.options.retry_delay, self.deadline - time.monotonic())))
+
+    def _timed_out(self, holder: str) -> LockTimeoutError:
+        self.report.waited = time.monotonic() - self.start
+        path = self.folder.place.name
+        found = None if holder else leases.look(path)
+        described = found.describe() if found else {}
+        if found:
+            found.close()
+            self.report.previous_holder = described
+        self._tell("lock.timeout")
+        who = holder or _in_words(described)
+        return LockTimeoutError(
+            f"{path} was held by {who} for the whole {self.options.lock_timeout:g} s.",
+            remedy=("rawr-install", "state", "show", "--workspace", os.path.dirname(os.path.dirname(self.folder.path))),
+            details={"path": path, "holder": described, "waitedMs": round(self.report.waited * 1000)},
+        )
+
+    # -- committing ------------------------------------------------------------
+
+    def _changed(self, lease: Lease) -> bytes | None:
+        self.snapshot = Snapshot(self.folder.state_path)
+        reach("read")
+        data = self.change(self.snapshot.data)
+        reach("mutated")
+        if os.getpid() != lease.owner:
+            raise StateError(
+                "The change forked; its child has no lock and changes nothing.",
+                code="FORKED_INSIDE_MUTATION",
+                hint="leave the child with os._exit()",
+            )
+        return data
+
+    def _commit(self, lease: Lease, data: bytes) -> None:
+        assert self.snapshot is not None
+        staged = ""
+        try:
+            staged = self.snapshot.stage(data, self.options.durable)
+            reach("staged")
+            self._check(lease, self.snapshot)
+            reach("checked")
+            self._replace(staged)
+            staged = ""
+            reach("committed")
+            self._confirm(lease)
+            reach("confirmed")
+        except OSError as error:
+            raise failed(self.folder.path, error) from None
+        finally:
+            if staged:
+                discard(staged)
+
+    def _check(self, lease: Lease, snapshot: Snapshot) -> None:
+        if not lease.is_published():
+            raise _Lost
+        if not snapshot.is_current():
+            raise _Lost
+
+    def _replace(self, staged: str) -> None:
+        assert self.snapshot is not None
+        if os.name == "nt":
+            self.snapshot.close()  # an open file cannot be replaced there
+        try:
+            os.replace(staged, self.snapshot.target)
+        except FileNotFoundError:  # the folder, or the temporary file, was removed under us
+            raise _Lost from None
+        self.report.changed = True
+
+    def _confirm(self, lease: Lease) -> None:
+        if not lease.is_published():
+            raise _Lost
+
+    # -- releasing -------------------------------------------------------------
+
+    def _release(self, lease: Lease) -> None:
+        try:
+            lease.withdraw()
+        except OSError as error:
+            if self.report.changed:
+                raise self._not_durable("the lock could not be removed", error) from None
+            raise failed(self.folder.path, error) from None
+        except KeyboardInterrupt:
+            lease.withdraw()
+            raise
+        finally:
+            lease.close()
+
+    def _release_quietly(self, lease: Lease) -> None:
+        """After a failure: release what can be released, and let the failure be the one that is heard of."""
+        try:
+            lease.withdraw()
+        except OSError:
+            pass
+        finally:
+            lease.close()
+
+    def _close_snapshot(self) -> None:
+        snapshot, self.snapshot = self.snapshot, None
+        if snapshot is not None:
+            self.target = snapshot.target
+            snapshot.close()
+
+    def _sync(self) -> None:
+        if not (self.report.changed and self.options.durable):
+            return
+        try:
+            sync_folder(os.path.dirname(self.target))
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise self._not_durable("its folder could not be synced", error) from None
+            self.report.degrade("folders cannot be synced here")
+            return
+        self.report.durable = True
+        reach("synced")
+
+    def _not_durable(self, what: str, error: OSError) -> NotDurableError:
+        name = errno.errorcode.get(error.errno or 0, str(error))
+        return NotDurableError(
+            f"{self.folder.state_path} has its new content, but {what} ({name}).",
+            hint="check the disk, then repeat the command",
+            details={"path": self.folder.state_path, "errno": name},
+        )
+
+    # -- telling ---------------------------------------------------------------
+
+    def _tell_release(self) -> None:
+        if self.told:
+            self._tell("lock.released")
+
+    def _tell(self, event: str, **more: object) -> None:
+        from rawr_install.events import emit
+
+        emit(
+            event,
+            root=os.path.dirname(os.path.dirname(self.folder.path)),
+            holder=self.report.previous_holder or {},
+            waitedMs=round((time.monotonic() - self.start) * 1000),
+            attempts=self.report.attempts,
+            **more,
+        )
+
+
+def _is_mine(mutex: threading.RLock) -> bool:
+    return bool(mutex._is_owned())  # type: ignore[attr-defined]
+
+
+def _in_words(holder: dict[str, object]) -> str:
+    if not holder:
+        return "programs that came and went"
+    if not holder.get("pid"):
+        return f"an unreadable lock (a {holder['kind']})" if holder["kind"] != "unreadable" else "an unreadable lock"
+    return f"process {holder['pid']} (since {holder['acquiredAt']})"
+
+
+class _Watch:
+    """The lease that stands in the way, over time."""
+
+    def __init__(self, folder: Folder, options: Options, right: str) -> None:
+        self.folder = folder
+        self.options = options
+        self.right = right
+        self.seen: tuple[object, ...] = ()
+        self.since = 0.0
+
+    def look(self) -> leases.Found | None:
+        """What stands there now; the caller closes it."""
+        found = leases.look(self.folder.place.name)
+        if found is not None and not found.ours:
+            self.folder.peers_seen = time.monotonic()
+        return found
+
+    def probe(self) -> str:
+        """Judge the lease and, with the right and a proof, take it away; returns the proof."""
+        found = self.look()
+        if found is None:
+            return ""
+        try:
+            return self._judge(found)
+        finally:
+            found.close()
+
+    def _judge(self, found: leases.Found) -> str:
+        path = self.folder.place.name
+        if leases.stand_back(path, found.age) or self.right == "none":
+            return ""
+        beacons = self.folder.place.beacon and self.right == "full"
+        proof = leases.judge(found, self._unchanged_for(found), beacons, self.options.stale_age)
+        if proof and leases.take_away(path, found):
+            leases.sweep(self.folder.path)
+            return proof
+        return ""
+
+    def _unchanged_for(self, found: leases.Found) -> float:
+        seen = (found.identity, found.raw, found.info.st_mode)
+        if seen != self.seen:
+            self.seen, self.since = seen, time.monotonic()
+        return time.monotonic() - self.since
