@@ -116,7 +116,7 @@ def _version(info: os.stat_result) -> tuple[int, ...]:
 
 def _read_all(fd: int, size: int) -> bytes:
     data = os.read(fd, size + 1)
-    while more := os.read(fd, LIMIT):
+    while more := os.read(fd, 1 << 16):
         data += more
     return data
 
