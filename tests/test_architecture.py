@@ -25,7 +25,7 @@ LEVEL = {
     "entry": 2,
     "events": 2,
     "eventlog": 2,
-    "manifest": 2,
+    "manifest": 3,
     "npm_range": 0,
     "command_tree": 1,
     "git": 1,
