@@ -19,6 +19,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypedDict
 
 from rawr_install import manifest as manifests
@@ -72,9 +73,15 @@ class Facts:
     targets: Mapping[str, Identity | None]
     runtime: frozenset[str] | None = None
 
-    @property
+    @cached_property
     def expected(self) -> dict[str, str]:
-        return {plugin.id: plugin.path for plugin in self.catalog.plugins if plugin.linkable}
+        """Plugin name -> the root that its link should have, in the catalog's order."""
+        return linkable(self.catalog)
+
+
+def linkable(catalog: Catalog) -> dict[str, str]:
+    """Name and root of every plugin that the plugin manager should link."""
+    return {plugin.id: plugin.path for plugin in catalog.plugins if plugin.linkable}
 
 
 class Action(NamedTuple):
@@ -147,8 +154,8 @@ def look(
     canonical = choose_root(root, owner)
     catalog = discover(canonical.root, progress)
     manifest = manifests.read(os.path.join(_data_dir(oclif_data_dir), "package.json"))
-    facts = Facts(canonical, catalog, manifest, {}, _runtime_names(runtime_plugins))
-    return Facts(canonical, catalog, manifest, _targets(facts), facts.runtime)
+    targets = _targets(manifest.links, linkable(catalog))
+    return Facts(canonical, catalog, manifest, targets, _runtime_names(runtime_plugins))
 
 
 def _places() -> Places:
@@ -166,16 +173,13 @@ def _runtime_names(plugins: Iterable[Mapping[str, object]] | None) -> frozenset[
     return frozenset(name for name in names if isinstance(name, str) and name)
 
 
-def _targets(facts: Facts) -> dict[str, Identity | None]:
+def _targets(links: Iterable[Link], expected: Mapping[str, str]) -> dict[str, Identity | None]:
     """The identities that the judgement needs; a root that is spelled as expected needs none."""
-    expected = facts.expected
     found: dict[str, Identity | None] = {}
-    for link in facts.manifest.links:
+    for link in links:
         wanted = expected.get(link.name)
-        if link.type == "link" and link.root and link.root != wanted:
-            found.setdefault(link.root, _identity(link.root))
-            if wanted:
-                found.setdefault(wanted, _identity(wanted))
+        if wanted and link.root and link.root != wanted:
+            found[link.root], found[wanted] = _identity(link.root), _identity(wanted)
     return found
 
 
@@ -299,7 +303,6 @@ def _orphans(facts: Facts) -> Iterator[Link]:
 def report(facts: Facts, verdict: Verdict) -> InstallState:
     """The verdict in the wire's shape."""
     manifest, issues = facts.manifest, list(verdict.issues)
-    expected = sorted(facts.expected.items(), key=lambda item: collation(item[0]))
     actual = sorted(manifest.links, key=lambda link: collation(link.name))
     made: InstallState = {
         "status": verdict.status,
@@ -307,12 +310,12 @@ def report(facts: Facts, verdict: Verdict) -> InstallState:
         "canonicalWorkspaceRoot": facts.canonical.root,
         "canonicalWorkspaceSource": facts.canonical.source,
         "pluginManagerManifestPath": manifest.path,
-        "expectedLinks": [{"pluginName": name, "root": root} for name, root in expected],
+        "expectedLinks": [{"pluginName": name, "root": root} for name, root in facts.expected.items()],
         "actualLinks": [link._asdict() for link in actual],
         "issues": issues,
         "actions": [{"command": action.command, "reason": action.reason} for action in verdict.actions],
         "summary": {
-            "expectedLinkCount": len(expected),
+            "expectedLinkCount": len(facts.expected),
             "actualLinkCount": len(actual),
             "issueCount": len(issues),
             "staleLinkCount": _count(issues, "stale_link"),

@@ -27,6 +27,8 @@ KIND_OF = {"cli": "toolkit", "agents": "agent", "web": "web", "api": "api", "wor
 FORBIDDEN = ("templateRole", "channel", "publishTier", "published")
 LIMIT = 1 << 20
 _CHUNK = 1 << 16
+# O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Plugin(NamedTuple):
@@ -104,9 +106,7 @@ def _read_all(root: str) -> Iterator[Plugin | Violation]:
 
 def _folders(parent: str) -> list[str]:
     with os.scandir(parent) as entries:
-        return sorted(
-            (entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)), key=collation
-        )
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -130,8 +130,7 @@ def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None
 
 def read_bounded(path: str, limit: int) -> bytes:
     """The bytes of a small file; raises OSError, and ValueError when it holds more than ``limit`` bytes."""
-    # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    fd = os.open(path, _FLAGS)
     try:
         data = os.read(fd, _CHUNK)
         while len(data) >= _CHUNK and (more := os.read(fd, _CHUNK)):
@@ -219,9 +218,14 @@ def _wrong_kind(found: object, kind: str, group: str) -> str:
 
 
 def _has_commands(oclif: object) -> bool:
-    if not isinstance(oclif, dict) or not isinstance(typescript := oclif.get("typescript"), dict):
+    typescript = oclif.get("typescript") if isinstance(oclif, dict) else None
+    if not isinstance(oclif, dict) or not isinstance(typescript, dict):
         return False
-    return all(isinstance(value, str) and value for value in (oclif.get("commands"), typescript.get("commands")))
+    return _is_text(oclif.get("commands")) and _is_text(typescript.get("commands"))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _exports_runtime(exports: object) -> bool:
@@ -237,6 +241,6 @@ _ORDER = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789aAbBcCdDeEfFgGhHiIjJkKlLmM
 _RANK = {ord(char): _ORDER.index(char.lower()) + 1 for char in _ORDER}
 
 
-def collation(text: str) -> tuple[str, str]:
+def collation(text: str) -> str:
     """The key that sorts names as the peers' ``localeCompare`` does; beyond ASCII by code point, after the letters."""
-    return text.translate(_RANK), text.swapcase()
+    return f"{text.translate(_RANK)}\0{text.swapcase()}"
