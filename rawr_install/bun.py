@@ -91,6 +91,20 @@ def ask_version(bun: str, cwd: str, environ: Mapping[str, str]) -> str | None:
     return found[1] if found and done.returncode == 0 else None
 
 
+def install_dependencies(root: str, environ: Mapping[str, str]) -> int | None:
+    """Run Bun's frozen install in ``root``, its output on stderr; the exit status, None when there is no Bun to run."""
+    import subprocess
+
+    bun = find(environ)
+    if bun is None:
+        return None
+    argv = [bun, *INSTALL_COMMAND[1:]]
+    try:
+        return subprocess.run(argv, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, stdout=2).returncode
+    except OSError:
+        return None  # gone since, or not in a form that the kernel runs
+
+
 def satisfies(version: str, wanted: str) -> bool:
     """Whether the semantic ``version`` lies in the npm range ``wanted``; raises ValueError on what is neither."""
     from packaging.specifiers import SpecifierSet

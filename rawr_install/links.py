@@ -127,7 +127,8 @@ class Change:
         if self.after.kind == "kept":
             return f"put {self.aside} back at {self.path}"
         ends = {"absent": f"remove {self.path}", "link": f"link {self.path} -> {self.after.target}"}
-        step = ends.get(self.after.kind, f"write {self.path}")
+        content = self.after.data.decode("utf-8", "replace").strip() if self.role == "owner" else ""
+        step = ends.get(self.after.kind, f"write {self.path}" + (f": {content}" if content else ""))
         return f"set {self.path} aside as {self.aside}, {step}" if self.sets_aside else step
 
 

@@ -82,6 +82,17 @@ def put_back(changes: Sequence[Change]) -> list[str]:
     return left
 
 
+def remove(paths: Sequence[str]) -> None:
+    """Unlink files that nobody needs any more; raises RawrError."""
+    for path in paths:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _failed("removing the toolkit's own files", error, path, "The rest is still there.") from None
+
+
 def recover(places: Places) -> list[str]:
     """End what a killed process began; returns a sentence for each record. Raises RawrError when it cannot."""
     said = []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from rawr_install import machine, operations
-from rawr_install.cli.base import Outcome, command
+from rawr_install import bun, machine, operations
+from rawr_install.cli.base import Outcome, command, note
+from rawr_install.errors import RawrError
 from rawr_install.operations import Done, Request, Run
 from rawr_install.paths import Places
 from rawr_install.report import printable
@@ -72,8 +75,13 @@ rawr-install activate --dry-run                   what would change
 def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
     """Make a workspace the machine's owner and link `rawr` to it, both or neither."""
     done = operations.activate(_places(), Request(**asked), workspace, Run(dry_run, wait))
-    lines = [*_install_lines(done), *_owner_lines(done), *done.plan.notes]
-    return _answer(done, dry_run, lines)
+    root = str(done.plan.view["instanceRoot"])
+    deps = _install_deps(root, dry_run) if install_deps else None
+    needs = bun.requirements(root, os.environ, ask=True)
+    lines = [*_install_lines(done), *_owner_lines(done), *done.plan.notes, *_need_lines(needs)]
+    more = {"needs": [need.to_json() for need in needs], "installDeps": deps}
+    outcome = _answer(done, dry_run, lines, more)
+    return replace(outcome, error=_deps_failed(root, outcome)) if deps == "failed" else outcome
 
 
 @command(
@@ -173,6 +181,31 @@ def _owner_lines(done: Done) -> list[str]:
         f"Owner file: {view['ownerFilePath']}",
         f"Active global rawr owner set to: {view['instanceRoot']}",
     ]
+
+
+def _install_deps(root: str, dry_run: bool) -> str:
+    """``planned``, ``done`` or ``failed``; Bun's own output goes to stderr as it comes."""
+    if dry_run:
+        return "planned"
+    note(f"in {root}: {' '.join(bun.INSTALL_COMMAND)}")
+    return "done" if bun.install_dependencies(root, os.environ) == 0 else "failed"
+
+
+def _deps_failed(root: str, outcome: Outcome) -> RawrError:
+    return RawrError(
+        f"{root} is the owner now, but installing its dependencies failed.",
+        code="INSTALL_DEPS_FAILED",
+        hint=f"see Bun's output above; then, in {root}: {' '.join(bun.INSTALL_COMMAND)}",
+        details=dict(outcome.data) if isinstance(outcome.data, dict) else None,
+    )
+
+
+def _need_lines(needs: Iterable[bun.Need]) -> list[str]:
+    lines = []
+    for need in needs:
+        lines.append(f"This checkout still needs: {need.summary}")
+        lines += [f"  try: {shlex.join(need.remedy)}"] if need.remedy else []
+    return lines
 
 
 def _record_lines(record: dict[str, Any]) -> list[str]:

@@ -86,16 +86,20 @@ def mend(places: Places, run: Run) -> list[str]:
 
 def purge(places: Places, run: Run) -> list[str]:
     """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
-    own = (places.fallback_file, places.trusted_file, places.receipt_file, places.history_file)
-    logs = (places.events_file, places.events_file + ".1")
-    found = [path for path in (*own, *logs, places.machine_lock) if os.path.lexists(path)]
+    found = [path for path in _own_files(places) if os.path.lexists(path)]
     if found and not run.dry_run:
         with machine.locked(places.machine_lock, "uninstall --purge", run.wait):
-            for path in found:
-                os.unlink(path)
+            transaction.remove(found)
         events.forget_run()
         _remove_empty(places.state_dir, places.dot_rawr)
     return found
+
+
+def _own_files(places: Places) -> tuple[str, ...]:
+    policy = (places.fallback_file, places.trusted_file)
+    records = (places.receipt_file, places.history_file, places.events_file, places.events_file + ".1")
+    # The lock goes last: who waits for it notices that its file has no name any more, and makes a new one.
+    return (*policy, *records, places.machine_lock)
 
 
 def _remove_empty(*folders: str) -> None:
@@ -110,7 +114,7 @@ def _with_instance(
     places: Places, request: Request, workspace: str | None, run: Run, decide: Callable[[Facts], Plan]
 ) -> Done:
     def plan() -> Plan:
-        return decide(look(places, request, find_instance(places, workspace, os.getcwd())))
+        return decide(look(places, request, find_instance(places, workspace)))
 
     return _carry_out(places, decide.__name__.removeprefix("plan_"), plan, run)
 
@@ -125,5 +129,6 @@ def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Ru
         plan = decide()
         if not plan.changes:
             return Done(plan, changed=False, mended=mended)
+        events.begin_run()
         record = transaction.execute(places, command, plan.changes, plan.rewound)
     return Done(plan, changed=True, record=record, mended=mended)

@@ -136,7 +136,7 @@ def owner_place(places: Places) -> str:
 
 def _entry_path(places: Places, request: Request, items: Receipt) -> str:
     if request.bin_dir:
-        return os.path.join(os.path.abspath(request.bin_dir), "rawr")
+        return os.path.join(_current_folder(), os.path.normpath(request.bin_dir), "rawr")
     installed = [item.path for item in items if item.role == "entry"]
     return places.bun_entry if places.bun_entry in installed or not installed else installed[-1]
 
@@ -150,12 +150,13 @@ def _folder_problem(folder: str) -> str | None:
     return None if os.access(folder, os.W_OK | os.X_OK) else "not-writable"
 
 
-def find_instance(places: Places, named: str | None, cwd: str) -> Instance:
-    """The workspace that a command is about: the one named, else the one of ``cwd``.
+def find_instance(places: Places, named: str | None) -> Instance:
+    """The workspace that a command is about: the one named, else the one of the current folder.
 
     Raises UsageError ``NOT_A_WORKSPACE`` or ``NO_WORKSPACE``, RefusedError
     ``WORKSPACE_CLI_MISSING``.
     """
+    cwd = _current_folder()
     if named is not None:
         root = os.path.realpath(os.path.join(cwd, named))
         if not is_workspace(root):
@@ -166,6 +167,13 @@ def find_instance(places: Places, named: str | None, cwd: str) -> Instance:
             )
         return _instance(root, places)
     return _instance(_search(cwd, places), places)
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep  # it was removed; an absolute path can still be named
 
 
 def _search(cwd: str, places: Places) -> str:
