@@ -30,7 +30,7 @@ def locked(lock_file: str, command: str, wait: float = WAIT) -> Iterator[None]:
     try:
         os.makedirs(os.path.dirname(lock_file), mode=0o755, exist_ok=True)
         lock = filelock.FileLock(lock_file)
-        lock.acquire(timeout=wait)
+        lock.acquire(timeout=wait, poll_interval=0.01)
     except filelock.Timeout:
         raise _busy(lock_file, wait) from None
     except OSError as error:

@@ -1,0 +1,206 @@
+"""A command that dies, or whose system call fails, at any step leaves owner and entry as a pair, and `rawr` running."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from tests.conftest import Machine, Ran
+from tests.setup.steps import ERRNOS, Step, fail_at, kill_at, need_strace, record
+
+Words = tuple[str, ...]
+WORKERS = max(2, min(4, (os.cpu_count() or 2)))
+FOREIGN = "#!/bin/sh\necho I was here first\n"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, and what was done before it; ``{a}`` and ``{b}`` stand for two workspaces."""
+
+    name: str
+    before: tuple[Words, ...]
+    command: Words
+    foreign: bool = False
+
+
+SCENARIOS = (
+    Scenario(
+        "install over a foreign file",
+        (("activate", "{a}"), ("uninstall",)),
+        ("install", "--workspace", "{b}", "--force"),
+        True,
+    ),
+    Scenario("activate another workspace", (("activate", "{a}"),), ("activate", "{b}")),
+    Scenario("roll back an activation", (("activate", "{a}"), ("activate", "{b}")), ("rollback", "--to", "1")),
+    Scenario("uninstall, foreign file returns", (("activate", "{a}", "--force"),), ("uninstall",), True),
+)
+MORE = (
+    Scenario("install for the first time", (), ("install", "--workspace", "{a}")),
+    Scenario("activate for the first time", (), ("activate", "{a}")),
+    Scenario("deactivate", (("activate", "{a}"),), ("deactivate",)),
+    Scenario("activate in shim mode", (("activate", "{a}"),), ("activate", "{b}", "--mode", "shim")),
+)
+
+
+class Stage:
+    """One machine that can be put back to how it was before the scenario's command."""
+
+    def __init__(self, folder: Path, scenario: Scenario) -> None:
+        folder.mkdir()
+        self.machine = Machine(folder)
+        self.machine.env["RAWR_EVENTS"] = "off"
+        self.roots = {"a": str(self.machine.workspace("a")), "b": str(self.machine.workspace("b"))}
+        self.words = self._fill(scenario.command)
+        if scenario.foreign:
+            self.machine.bun_bin.mkdir(parents=True)
+            self._put_foreign() if "install" != scenario.command[0] else None
+        for words in scenario.before:
+            done = self.machine.rawr_install(*self._fill(words), "--yes")
+            assert done.code == 0, done
+        if scenario.command[0] == "install" and scenario.foreign:
+            self._put_foreign()
+        shutil.copytree(self.machine.home, folder / "before", symlinks=True)
+        self.before = self.pair()
+        self.changes_before = len(self.records())
+
+    def _put_foreign(self) -> None:
+        self.machine.entry.write_text(FOREIGN)
+        self.machine.entry.chmod(0o755)
+
+    def _fill(self, words: Words) -> Words:
+        return tuple(word.format(**self.roots) for word in words)
+
+    def reset(self) -> None:
+        shutil.rmtree(self.machine.home)
+        shutil.copytree(self.machine.folder / "before", self.machine.home, symlinks=True)
+
+    def pair(self) -> tuple[str | None, str | None]:
+        """(owner, entry): the owner file's text, and the link's target or the file's text."""
+        owner, entry = self.machine.owner_file, self.machine.entry
+        shown = os.readlink(entry) if entry.is_symlink() else entry.read_text() if entry.exists() else None
+        return (owner.read_text() if owner.exists() else None, shown)
+
+    def command(self) -> Ran:
+        return self.machine.rawr_install(*self.words, "--json", "--yes")
+
+    def records(self) -> list[dict[str, Any]]:
+        history = self.machine.home / ".local/state/rawr/history.json"
+        records: list[dict[str, Any]] = json.loads(history.read_text())["records"] if history.exists() else []
+        return records
+
+    def leftovers(self) -> list[str]:
+        return [str(path) for path in self.machine.home.rglob("*.tmp")]
+
+
+@pytest.fixture
+def check(tmp_path: Path, count: Callable[[int, int], int]) -> Callable[..., None]:
+    """Run ``strike`` at every recorded step, several machines side by side, and look at each afterwards."""
+
+    def run(scenario: Scenario, strike: Callable[[Stage, Step, int], None]) -> None:
+        need_strace()
+        stages = list(ThreadPoolExecutor(WORKERS).map(lambda n: Stage(tmp_path / f"m{n}", scenario), range(WORKERS)))
+        steps = record(stages[0].machine, stages[0].words)
+        after = _relative(stages[0], stages[0].pair())
+        assert len(steps) > 15, steps
+        free: SimpleQueue[Stage] = SimpleQueue()
+        for stage in stages:
+            free.put(stage)
+
+        def one(number: int) -> str | None:
+            stage = free.get()
+            try:
+                stage.reset()
+                strike(stage, steps[number], number)
+                _look(stage, after)
+                return None
+            except AssertionError as error:
+                return f"{steps[number].shown}: {error}"
+            finally:
+                free.put(stage)
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            problems = [problem for problem in pool.map(one, range(len(steps))) if problem]
+        assert not problems, "\n".join(problems)
+
+    return run
+
+
+def _relative(stage: Stage, pair: tuple[str | None, str | None]) -> tuple[str | None, ...]:
+    return tuple(text and text.replace(str(stage.machine.folder), "MACHINE") for text in pair)
+
+
+def _look(stage: Stage, after: tuple[str | None, ...]) -> None:
+    """The pair is the old or the new one once the next command has run; `rawr` ran all the time."""
+    ends = {_relative(stage, stage.before), after}
+    if all(entry is not None for _owner, entry in ends):
+        found = stage.machine.run("rawr")
+        assert found.code == 0, f"rawr does not resolve: {found}"
+    for part, (one, two) in (
+        zip(_relative(stage, stage.pair()), zip(*ends, strict=True), strict=True) if len(ends) == 2 else ()
+    ):
+        assert part in (one, two), f"neither old nor new: {part!r}"
+    done = stage.command()
+    assert done.code == 0, f"the next command fails: {done}"
+    assert _relative(stage, stage.pair()) == after, f"the next command did not mend: {stage.pair()}"
+    assert not stage.leftovers()
+    _check_history(stage)
+
+
+def _check_history(stage: Stage) -> None:
+    records = stage.records()
+    assert [record for record in records if record["status"] == "pending"] == []
+    done = [record for record in records if record["status"] == "done"]
+    assert len(done) == stage.changes_before + 1, "an undone change counts as done, or a done one as undone"
+    # What the record says stood there before is what the mending left: the old pair, whole.
+    owner = [change["before"].get("text") for change in done[-1]["changes"] if change["role"] == "owner"]
+    assert owner in ([], [stage.before[0]]), f"mended to a strange owner {owner}"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_command_killed_at_any_step_is_mended_by_the_next_one(check: Callable[..., None], scenario: Scenario) -> None:
+    check(scenario, lambda stage, step, _number: kill_at(stage.machine, stage.words, step))
+
+
+def _failing(errno_of: Callable[[int], str]) -> Callable[[Stage, Step, int], None]:
+    def strike(stage: Stage, step: Step, number: int) -> None:
+        ran = fail_at(stage.machine, stage.words, step, errno_of(number))
+        assert "Traceback" not in ran.err and ran.code in (0, 1), ran
+        if ran.code == 1:
+            assert ran.json["error"]["code"] not in ("INTERNAL_ERROR", "WORKSPACE_CLI_MISSING"), ran
+            assert stage.pair() == stage.before, f"not put back: {stage.pair()}"
+
+    return strike
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_system_call_that_fails_at_any_step_changes_nothing(check: Callable[..., None], scenario: Scenario) -> None:
+    # Each step fails once here, the errors taking turns; --full tries every error at every step.
+    check(scenario, _failing(lambda number: ERRNOS[number % len(ERRNOS)]))
+
+
+@pytest.mark.parametrize("errno", ERRNOS)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *MORE], ids=lambda scenario: scenario.name)
+def test_every_error_at_every_step(
+    check: Callable[..., None], scenario: Scenario, errno: str, count: Callable[[int, int], int]
+) -> None:
+    if not count(0, 1):
+        pytest.skip("a long run; ask for it with --full")
+    check(scenario, _failing(lambda _number: errno))
+
+
+@pytest.mark.parametrize("scenario", MORE, ids=lambda scenario: scenario.name)
+def test_further_commands_killed_at_any_step_are_mended(
+    check: Callable[..., None], scenario: Scenario, count: Callable[[int, int], int]
+) -> None:
+    if not count(0, 1):
+        pytest.skip("a long run; ask for it with --full")
+    check(scenario, lambda stage, step, _number: kill_at(stage.machine, stage.words, step))
