@@ -17,9 +17,9 @@ from typing import Any
 
 from rawr_install import durable
 from rawr_install.errors import RawrError
-from rawr_install.links import ABSENT, Change, read_value
+from rawr_install.links import Change
 
-KEPT_RECORDS = 200
+KEPT_RECORDS = 50
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Record:
 def read(history_file: str) -> list[Record]:
     """All records, oldest first; a broken file is no empty one: RawrError ``HISTORY_UNREADABLE``."""
     try:
-        value = read_value(history_file)
-        if value == ABSENT:
-            return []
-        document = json.loads(value.data)
+        with open(history_file, "rb") as file:
+            document = json.loads(file.read())
         if document["version"] != 1:
             raise ValueError(f"version {document['version']} is not known")
         return [Record.from_json(record) for record in document["records"]]
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RawrError(
             f"The history {history_file} cannot be read: {error}.",
