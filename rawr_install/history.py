@@ -54,7 +54,7 @@ def read(history_file: str) -> list[Record]:
         if document["version"] != 1:
             raise ValueError(f"version {document['version']} is not known")
         return [Record.from_json(record) for record in document["records"]]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RawrError(
