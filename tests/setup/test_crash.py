@@ -29,7 +29,7 @@ class Scenario:
     name: str
     before: tuple[Words, ...]
     command: Words
-    foreign: bool = False
+    foreign: str = ""  # when a foreign file is put at the entry's place: ``first`` or ``last``
 
 
 SCENARIOS = (
@@ -37,11 +37,11 @@ SCENARIOS = (
         "install over a foreign file",
         (("activate", "{a}"), ("uninstall",)),
         ("install", "--workspace", "{b}", "--force"),
-        True,
+        "last",
     ),
     Scenario("activate another workspace", (("activate", "{a}"),), ("activate", "{b}")),
     Scenario("roll back an activation", (("activate", "{a}"), ("activate", "{b}")), ("rollback", "--to", "1")),
-    Scenario("uninstall, foreign file returns", (("activate", "{a}", "--force"),), ("uninstall",), True),
+    Scenario("uninstall, foreign file returns", (("activate", "{a}", "--force"),), ("uninstall",), "first"),
 )
 MORE = (
     Scenario("install for the first time", (), ("install", "--workspace", "{a}")),
@@ -60,19 +60,19 @@ class Stage:
         self.machine.env["RAWR_EVENTS"] = "off"
         self.roots = {"a": str(self.machine.workspace("a")), "b": str(self.machine.workspace("b"))}
         self.words = self._fill(scenario.command)
-        if scenario.foreign:
-            self.machine.bun_bin.mkdir(parents=True)
-            self._put_foreign() if "install" != scenario.command[0] else None
+        if scenario.foreign == "first":
+            self._put_foreign()
         for words in scenario.before:
             done = self.machine.rawr_install(*self._fill(words), "--yes")
             assert done.code == 0, done
-        if scenario.command[0] == "install" and scenario.foreign:
+        if scenario.foreign == "last":
             self._put_foreign()
         shutil.copytree(self.machine.home, folder / "before", symlinks=True)
         self.before = self.pair()
         self.changes_before = len(self.records())
 
     def _put_foreign(self) -> None:
+        self.machine.bun_bin.mkdir(parents=True, exist_ok=True)
         self.machine.entry.write_text(FOREIGN)
         self.machine.entry.chmod(0o755)
 

@@ -71,7 +71,7 @@ def watched(entry: Path) -> Iterator[list[str]]:
             time.sleep(0.0005)  # the racers need the processor too
             try:
                 with open(entry, "rb") as file:
-                    if not file.read(2) == b"#!":
+                    if file.read(2) != b"#!":
                         missed.append("half written")
             except OSError as error:
                 missed.append(str(error))
