@@ -132,7 +132,7 @@ class Scene:
         if runner == TWIN:
             self._script(path, TOOLKIT.format(python=python_for(self.user), words=["dispatch"]))
         else:
-            self._script(path, f"#!{self._shell(runner)}\n" + SHIM.read_text().split("\n", 1)[1])
+            self._script(path, f"#!{self.interpreter(runner)}\n" + SHIM.read_text().split("\n", 1)[1])
         if self.toolkit is None:
             self._script(self.bin / "rawr-install", TOOLKIT.format(python=python_for(self.user), words=[]))
         elif self.toolkit:
@@ -143,13 +143,14 @@ class Scene:
         path.write_text(text)
         path.chmod(0o755)
 
-    def _shell(self, runner: str) -> str:
+    def interpreter(self, runner: str) -> str:
         program, option = SHELLS[runner]
         found = shutil.which(program)
         assert found is not None
         if program == "zsh":  # zsh is in its sh mode when it is called sh
             link = self.folder / "sh"
-            link.symlink_to(found)
+            if not link.exists():
+                link.symlink_to(found)
             found = str(link)
         return f"{found} {option}".strip()
 

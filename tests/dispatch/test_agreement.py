@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rawr_install import dispatch, entry
 from tests.dispatch.cases import Case, T
-from tests.dispatch.scene import SHELLS, SHIM, TWIN, Scene
-
-RUNNERS = (TWIN, *SHELLS)
+from tests.dispatch.scene import SHIM, TWIN, Scene
 
 
-@pytest.fixture
-def scene() -> Iterator[Scene]:
-    # Not tmp_path: some cases run as another user, who cannot enter pytest's folder.
-    with tempfile.TemporaryDirectory(prefix="rawr-") as folder:
-        yield Scene(Path(os.path.realpath(folder)))
-
-
-@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("case", T.cases, ids=lambda case: case.name)
 def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
-    if runner in SHELLS and not shutil.which(SHELLS[runner][0]):
-        pytest.skip(f"{SHELLS[runner][0]} is not installed")
     if case.root and os.geteuid() != 0:
         pytest.skip("only root can make another user's files")
     if case.without_toolkit and runner == TWIN:
