@@ -424,6 +424,11 @@ def take_away(path: str, found: Found) -> bool:
     return False
 
 
+def set_aside(path: str) -> None:
+    """Move what is no regular file out of the way, keeping it; raises OSError."""
+    os.rename(path, f"{path}.aside-{os.urandom(4).hex()}")
+
+
 def put_back(aside: str, path: str) -> None:
     """Give a living holder its name again; if another took it meanwhile, the holder notices before it acknowledges."""
     try:

@@ -76,6 +76,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rawr_install import lease as leases
+from rawr_install import processes
 from rawr_install.durable import discard, sync_folder
 from rawr_install.errors import (
     LeaseLostError,
@@ -323,7 +324,7 @@ class _Mutation:
     def _wait(self, lease: Lease, right: str) -> None:
         """Wait for the name to fall free, judging its holder now and then; raises LockTimeoutError."""
         path = lease.place.name
-        watch = _Watch(self.folder, self.options, right)
+        watch = Watch(self.folder, self.options, right)
         begun = time.monotonic()
         self._meet(watch, path)
         reach("busy")
@@ -343,7 +344,7 @@ class _Mutation:
                 probe_at = time.monotonic() + _PROBE_EVERY
             self._pause(now - begun)
 
-    def _meet(self, watch: _Watch, path: str) -> None:
+    def _meet(self, watch: Watch, path: str) -> None:
         self.report.contended = True
         found = watch.look()
         if found is not None:
@@ -351,7 +352,7 @@ class _Mutation:
             leases.stand_back(path, found.age)
             found.close()
 
-    def _probe(self, watch: _Watch) -> None:
+    def _probe(self, watch: Watch) -> None:
         proof = watch.probe()
         if proof:
             self.report.takeover = proof
@@ -385,9 +386,10 @@ class _Mutation:
             self.report.previous_holder = described
         self._tell("lock.timeout")
         who = holder or _in_words(described)
+        verb = "show" if holder or described.get("pid") else "unlock"
         return LockTimeoutError(
             f"{path} was held by {who} for the whole {self.options.lock_timeout:g} s.",
-            remedy=("rawr-install", "state", "show", "--workspace", os.path.dirname(os.path.dirname(self.folder.path))),
+            remedy=("rawr-install", "state", verb, "--workspace", os.path.dirname(os.path.dirname(self.folder.path))),
             details={"path": path, "holder": described, "waitedMs": round(self.report.waited * 1000)},
         )
 
@@ -524,10 +526,11 @@ def _in_words(holder: dict[str, object]) -> str:
         return "programs that came and went"
     if not holder.get("pid"):
         return f"an unreadable lock (a {holder['kind']})" if holder["kind"] != "unreadable" else "an unreadable lock"
-    return f"process {holder['pid']} (since {holder['acquiredAt']})"
+    stopped = ", and it is stopped" if processes.is_stopped(int(str(holder["pid"]))) else ""
+    return f"process {holder['pid']} (since {holder['acquiredAt']}{stopped})"
 
 
-class _Watch:
+class Watch:
     """The lease that stands in the way, over time."""
 
     def __init__(self, folder: Folder, options: Options, right: str) -> None:
@@ -544,29 +547,92 @@ class _Watch:
             self.folder.peers_seen = time.monotonic()
         return found
 
+    def prove(self) -> str:
+        """Judge the lease and leave it; returns the proof."""
+        found = self.look()
+        if found is None:
+            return ""
+        try:
+            return self.judge(found) if found.regular else "not a regular file"
+        finally:
+            found.close()
+
     def probe(self) -> str:
         """Judge the lease and, with the right and a proof, take it away; returns the proof."""
         found = self.look()
         if found is None:
             return ""
         try:
-            return self._judge(found)
+            return self._settle(found)
         finally:
             found.close()
 
-    def _judge(self, found: leases.Found) -> str:
+    def _settle(self, found: leases.Found) -> str:
         path = self.folder.place.name
         if leases.stand_back(path, found.age) or self.right == "none":
             return ""
-        beacons = self.folder.place.beacon and self.right == "full"
-        proof = leases.judge(found, self._unchanged_for(found), beacons, self.options.stale_age)
+        proof = self.judge(found)
         if proof and leases.take_away(path, found):
             leases.sweep(self.folder.path)
             return proof
         return ""
+
+    def judge(self, found: leases.Found) -> str:
+        """The proof that the lease is abandoned, as far as it is known by now; empty while there is none."""
+        beacons = self.folder.place.beacon and self.right == "full"
+        return leases.judge(found, self._unchanged_for(found), beacons, self.options.stale_age)
 
     def _unchanged_for(self, found: leases.Found) -> float:
         seen = (found.identity, found.raw, found.info.st_mode)
         if seen != self.seen:
             self.seen, self.since = seen, time.monotonic()
         return time.monotonic() - self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """What stood at ``state.lock`` (empty: nothing), and the proof by which it was removed (empty: it was not)."""
+
+    holder: dict[str, object]
+    proof: str
+
+
+def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaimed:
+    """Remove the lease in the state folder ``path`` if its holder is provably gone; the living are left alone.
+
+    Takes up to ``patience`` seconds, because some proofs need the lease to stay
+    unchanged for two. What is no regular file can be nobody's lease and is moved
+    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError.
+    """
+    folder = folder_at(path)
+    deadline = time.monotonic() + patience
+    with folder.mutex:
+        try:
+            right = _turn_of(folder, deadline)
+            return _reclaim(Watch(folder, Options(), right), deadline, dry_run)
+        except OSError as error:
+            raise failed(path, error) from None
+        finally:
+            folder.turnstile.leave()
+
+
+def _turn_of(folder: Folder, deadline: float) -> str:
+    try:
+        turn = folder.local and (folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline))
+    except Unavailable:
+        return "old"
+    return "full" if turn else "none" if folder.local else "old"
+
+
+def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
+    holder: dict[str, object] = {}
+    while (found := watch.look()) is not None:
+        holder = found.describe()
+        found.close()
+        proof = watch.prove() if dry_run or not found.regular else watch.probe()
+        if proof and not dry_run and not found.regular:
+            leases.set_aside(watch.folder.place.name)
+        if proof or time.monotonic() >= deadline:
+            return Reclaimed(holder, proof)
+        time.sleep(_PROBE_EVERY)
+    return Reclaimed({}, "")

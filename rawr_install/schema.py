@@ -133,13 +133,20 @@ def _normalised_plugins(plugins: object) -> dict[str, Any]:
 def _tidy(ids: object, name: str) -> list[str]:
     if not isinstance(ids, (list, tuple)) or not set(map(type, ids)) <= {str}:
         raise Malformed(f"has a plugins.{name} that is not a list of strings")
-    unique = {text.strip(WHITE_SPACE) for text in ids} - {""}
-    return sorted(unique) if "".join(unique).isascii() else sorted(unique, key=_code_units)
+    text = "".join(ids)
+    if text.isascii() and text.isprintable():  # then the space is the only white space, and code points are code units
+        return sorted({*map(str.strip, ids)} - {""} if " " in text else {*ids} - {""})
+    return sorted({name.strip(WHITE_SPACE) for name in ids} - {""}, key=_code_units)
 
 
 def _code_units(text: str) -> bytes:
     # Code point order differs: U+FF5E sorts after U+1F600, whose first code unit is D83D.
     return text.encode("utf-16-be", "surrogatepass")
+
+
+def fresh(state: RepoState) -> RepoState:
+    """A copy of a normalised state that the caller may change."""
+    return cast(RepoState, _copy(state))
 
 
 def _others(document: dict[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
@@ -150,8 +157,10 @@ def _others(document: dict[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
 
 def _copy(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: _copy(item) if isinstance(item, (dict, list)) else item for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [*value] if set(map(type, value)) == {str} else [_copy(item) for item in value]
+    return value
 
 
 def settled(state: RepoState, before: RepoState, now: str) -> RepoState:
@@ -205,10 +214,11 @@ def _encode(value: object, newline: str) -> str:
         return _number(value)
     inner = newline + "  "
     if isinstance(value, dict):
-        parts = [f"{_key(key)}: {_encode(value[key], inner)}" for key in _in_order(value)]
+        parts = [f"{_quote(key)}: {_encode(value[key], inner)}" for key in _in_order(value)]
         return _wrap("{", parts, "}", newline)
     if isinstance(value, (list, tuple)):
-        return _wrap("[", [_encode(item, inner) for item in value], "]", newline)
+        plain = set(map(type, value)) == {str}
+        return _wrap("[", [*map(_quote, value)] if plain else [_encode(item, inner) for item in value], "]", newline)
     raise Malformed(f"holds a {type(value).__name__}, which JSON does not have")
 
 
@@ -217,17 +227,14 @@ def _wrap(opening: str, parts: list[str], closing: str, newline: str) -> str:
     return f"{opening}{inner}{f',{inner}'.join(parts)}{newline}{closing}" if parts else opening + closing
 
 
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise Malformed("has a key that is not a string")
-    return _quote(key)
-
-
 def _in_order(value: dict[Any, Any]) -> list[Any]:
     """Keys as JavaScript enumerates them: array indices first, ascending, the rest as found."""
-    indices = [key for key in value if isinstance(key, str) and _is_index(key)]
-    if not indices:
-        return list(value)
+    try:
+        if not any(map(str.isdigit, value)):
+            return [*value]
+    except TypeError:
+        raise Malformed("has a key that is not a string") from None
+    indices = [key for key in value if _is_index(key)]
     return sorted(indices, key=int) + [key for key in value if key not in set(indices)]
 
 

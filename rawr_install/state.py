@@ -23,6 +23,7 @@ from rawr_install.schema import (
     RepoState,
     default_repo_state,
     dump,
+    fresh,
     normalised,
     parse,
     same,
@@ -43,9 +44,11 @@ __all__ = [
     "get_repo_state",
     "inspect",
     "mutate_repo_state_atomically",
+    "preview",
     "set_repo_state",
     "state_lock_path",
     "state_path",
+    "switch",
 ]
 
 RepoStateMutator = Callable[[RepoState], RepoState | None]
@@ -192,6 +195,16 @@ def mutate_repo_state_atomically(
     )
 
 
+def preview(repo_root: str | os.PathLike[str], mutator: RepoStateMutator) -> tuple[RepoState, bool]:
+    """What a mutation would leave now, and whether it would change anything; takes no lock, writes nothing."""
+    path = state_path(repo_root)
+    snapshot = Snapshot(path)
+    snapshot.close()
+    work = _Work(path, mutator)
+    changed = work.change(snapshot.data) is not None
+    return work.state, changed
+
+
 class _Work:
     """The mutator, wrapped into a function of bytes."""
 
@@ -203,7 +216,7 @@ class _Work:
 
     def change(self, data: bytes | None) -> bytes | None:
         before = _parsed(data, self.path)
-        given = normalised(before)
+        given = fresh(before)
         returned = self.mutator(given)
         try:
             after = self._judged(before, given, returned)
@@ -258,6 +271,7 @@ class Inspection:
     file_status: str
     lock_status: str
     error: str = ""
+    error_code: str = ""
     holder: dict[str, object] = field(default_factory=dict)
     held_for: float | None = None
     proof: str = ""
@@ -268,21 +282,21 @@ class Inspection:
 def inspect(repo_root: str | os.PathLike[str]) -> Inspection:
     """Look at state and lock, for the doctor and ``state show``; raises UsageError for a root that does not exist."""
     path = state_path(repo_root)
-    file_status, error, state = _file_status(path)
+    file_status, error, code, state = _file_status(path)
     lock_status, holder, held_for, proof = _lock_status(os.path.dirname(path))
-    return Inspection(path, file_status, lock_status, error, holder, held_for, proof, _limits(path), state)
+    return Inspection(path, file_status, lock_status, error, code, holder, held_for, proof, _limits(path), state)
 
 
 _STATUS = {"STATE_CORRUPT": "corrupt", "STATE_VERSION_UNSUPPORTED": "version", "STATE_UNREADABLE": "unreadable"}
 
 
-def _file_status(path: str) -> tuple[str, str, RepoState | None]:
+def _file_status(path: str) -> tuple[str, str, str, RepoState | None]:
     try:
         snapshot = Snapshot(path)
         snapshot.close()
-        return "missing" if snapshot.data is None else "ok", "", _parsed(snapshot.data, path)
+        return "missing" if snapshot.data is None else "ok", "", "", _parsed(snapshot.data, path)
     except RawrError as error:
-        return _STATUS[error.code], error.message, None
+        return _STATUS[error.code], error.message, error.code, None
 
 
 def _lock_status(folder: str) -> tuple[str, dict[str, object], float | None, str]:

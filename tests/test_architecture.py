@@ -43,6 +43,7 @@ LEVEL = {
     "history": 4,
     "transaction": 5,
     "state": 4,
+    "recovery": 5,
     "install_state": 4,
     "facts": 5,
     "checks": 6,

@@ -1,0 +1,223 @@
+"""``state``: show and change a workspace's state file, and get it going again."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from rawr_install import recovery
+from rawr_install import state as core
+from rawr_install import workspace as workspaces
+from rawr_install.cli.base import Outcome, command, group
+from rawr_install.errors import StateError, UsageError
+from rawr_install.report import printable
+
+_workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
+_plugins = click.argument("plugins", metavar="PLUGIN...", nargs=-1, required=True)
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    metavar="SECONDS",
+    help="How long to wait for the lock (default: 5).",
+)
+
+
+@group("state")
+def state() -> None:
+    """Show or change which plugins a workspace has enabled, or get its state file going again."""
+
+
+@command(
+    "show",
+    epilog="""
+rawr-install state show                           the state, and who holds its lock for how long
+rawr-install state show --workspace ~/src/rawr --json
+""",
+)
+@_workspace
+def show(workspace: str | None) -> Outcome:
+    """Show the state file and its lock; changes nothing."""
+    root = _root(workspace)
+    seen = core.inspect(root)
+    data = {"workspaceRoot": root, **_seen(seen)}
+    lines = [f"State file: {seen.path} ({seen.file_status})", *_state_lines(seen.state), _lock_line(seen)]
+    error = StateError(seen.error, code=seen.error_code, details=data, hint=_WAY_OUT[seen.file_status], exit_code=1)
+    return Outcome(data, [printable(line) for line in lines], seen.degraded, error if seen.error else None)
+
+
+_WAY_OUT = {
+    "corrupt": "rawr-install state recover --dry-run",
+    "version": "upgrade rawr-install",
+    "unreadable": "look at the file's kind and permissions",
+    "missing": "",
+    "ok": "",
+}
+
+
+def _seen(seen: core.Inspection) -> dict[str, object]:
+    lock = {
+        "status": seen.lock_status,
+        "path": os.path.join(os.path.dirname(seen.path), "state.lock"),
+        "holder": seen.holder or None,
+        "heldForSeconds": None if seen.held_for is None else round(seen.held_for, 3),
+        "proof": seen.proof or None,
+    }
+    return {"path": seen.path, "fileStatus": seen.file_status, "state": seen.state, "lock": lock}
+
+
+def _state_lines(state: core.RepoState | None) -> list[str]:
+    if state is None:
+        return []
+    plugins = state["plugins"]
+    return [
+        f"Enabled: {', '.join(plugins['enabled']) or 'none'}",
+        f"Disabled: {', '.join(plugins.get('disabled', [])) or 'none'}",
+        f"Last updated: {plugins['lastUpdatedAt']}",
+    ]
+
+
+def _lock_line(seen: core.Inspection) -> str:
+    if seen.lock_status == "free":
+        return "Lock: free"
+    held = f"for {seen.held_for:.1f} s" if seen.held_for is not None else ""
+    who = (
+        f"process {seen.holder['pid']} ({seen.holder['kind']})" if seen.holder.get("pid") else str(seen.holder["kind"])
+    )
+    if seen.lock_status == "abandoned":
+        return f"Lock: abandoned by {who}: {seen.proof}; the next change takes it over"
+    return f"Lock: {seen.lock_status}, {who}, {held}"
+
+
+@command("enable", changes=True, epilog="rawr-install state enable @rawr/plugin-hello @rawr/plugin-world")
+@_plugins
+@_workspace
+@_timeout
+def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Outcome:
+    """Put plugins on the enabled list, in one change (no security gate: see `plugins web enable`)."""
+    return _switch(plugins, _root(workspace), timeout, dry_run, on=True)
+
+
+@command("disable", changes=True, epilog="rawr-install state disable @rawr/plugin-hello --dry-run")
+@_plugins
+@_workspace
+@_timeout
+def disable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Outcome:
+    """Put plugins on the disabled list, in one change."""
+    return _switch(plugins, _root(workspace), timeout, dry_run, on=False)
+
+
+def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, on: bool) -> Outcome:
+    mutator = core.switch(list(plugins), on)
+    if dry_run:
+        planned, changed = core.preview(root, mutator)
+        data = {"workspaceRoot": root, "dryRun": True, "changed": changed, "state": planned}
+        return Outcome(data, _changed_lines(planned, changed, "would be changed (dry run)"))
+    made = core.mutate_repo_state_atomically(root, mutator, core.RepoStateMutationOptions(lock_timeout=timeout))
+    data = {"workspaceRoot": root, "dryRun": False, "changed": made.changed, "state": made.state, "lock": _waited(made)}
+    return Outcome(data, _changed_lines(made.state, made.changed, "changed"), made.degraded)
+
+
+def _changed_lines(state: core.RepoState, changed: bool, what: str) -> list[str]:
+    lines = [f"State: {what}." if changed else "State: so already, nothing changed.", *_state_lines(state)]
+    return [printable(line) for line in lines]
+
+
+def _waited(made: core.RepoStateMutationResult) -> dict[str, object]:
+    return {
+        "waitedMs": round(made.waited * 1000, 3),
+        "attempts": made.attempts,
+        "contended": made.contended,
+        "takeover": made.takeover or None,
+        "previousHolder": made.previous_holder,
+        "durable": made.durable,
+        "degraded": list(made.degraded),
+    }
+
+
+@command(
+    "recover",
+    changes=True,
+    epilog="""
+rawr-install state recover --dry-run              what would be set aside, and what would come in its place
+rawr-install state recover                        start from the last good copy, else anew
+rawr-install state recover --fresh                start anew
+""",
+)
+@_workspace
+@click.option("--fresh", is_flag=True, help="Start anew, not from the last good copy.")
+@click.option("--force", is_flag=True, help="Also set aside a file of another version.")
+def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes: bool) -> Outcome:
+    """Set a corrupt state file aside and start from the last good copy or anew."""
+    root = _root(workspace)
+    made = recovery.plan_recovery(root, fresh, force) if dry_run else recovery.recover(root, fresh, force)
+    data = {
+        "workspaceRoot": root,
+        "dryRun": dry_run,
+        "changed": bool(made.source),
+        "source": made.source or None,
+        "setAside": made.set_aside or None,
+        "state": made.state,
+    }
+    if not made.source:
+        return Outcome(data, [printable(f"State file: {made.path}: nothing to recover.")])
+    verb = "would be " if dry_run else ""
+    lines = [f"{verb}set aside: {made.set_aside}", f"{verb}started from: {made.source}", *_state_lines(made.state)]
+    return Outcome(data, [printable(line) for line in lines])
+
+
+@command(
+    "unlock",
+    changes=True,
+    epilog="""
+rawr-install state unlock                         remove a lock whose holder is gone; up to 3 s to make sure
+rawr-install state unlock --dry-run               only find out
+""",
+)
+@_workspace
+def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Outcome:
+    """Remove an abandoned lock; refuses while its holder lives."""
+    root = _root(workspace)
+    made = recovery.unlock(root, dry_run)
+    data = {"workspaceRoot": root, "dryRun": dry_run, "changed": bool(made.proof) and not dry_run}
+    data |= {"holder": made.holder or None, "proof": made.proof or None}
+    verb = "would be removed" if dry_run else "removed"
+    line = f"Lock: {verb} ({made.proof})." if made.proof else "Lock: free, nothing changed."
+    return Outcome(data, [printable(line)])
+
+
+def _root(named: str | None) -> str:
+    if named is not None:
+        return _named_root(named)
+    cwd = _cwd()
+    found = workspaces.discover(cwd, os.environ, need_cli=False)
+    if found.root is None:
+        looked = f"{found.source}={found.refused}" if found.refused else f"{cwd} and its parents"
+        raise UsageError(
+            f"No workspace found: looked at {looked}.",
+            code="NO_WORKSPACE",
+            hint="cd into a workspace, or name one with --workspace PATH",
+        )
+    return os.path.realpath(found.root)
+
+
+def _named_root(named: str) -> str:
+    if not named or "\0" in named or not workspaces.is_workspace(named):
+        raise UsageError(
+            f"{named} is no workspace: it has no package.json with a plugins folder beside it.",
+            code="NO_WORKSPACE",
+            hint="name a workspace with --workspace PATH",
+        )
+    return os.path.realpath(named)
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        raise UsageError("The current folder no longer exists.", code="CWD_GONE", hint="cd ~") from None
+
+
+for made in (show, enable, disable, recover, unlock):
+    state.add_command(made)
