@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -103,6 +104,34 @@ def test_a_crowd_that_meets_a_full_log_rotates_it_once_and_loses_nothing(
         aside = log.with_name("events.jsonl.1")
         assert seen(aside, log) == wanted
         assert sum(event["type"] == "old" for event in read_events(aside)) == old
+
+
+def test_a_process_that_comes_late_to_a_rotation_leaves_the_new_log_alone(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(log, events.FILE_LIMIT + 4096)
+    lock = fcntl.flock
+
+    def rival_first(fd: int, how: int) -> None:
+        log.rename(log.with_name("events.jsonl.1"))
+        log.write_text("the rival's new log\n")
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", rival_first)
+    events._rotate_when_full(str(log))
+    assert log.read_text() == "the rival's new log\n"
+    assert log.with_name("events.jsonl.1").stat().st_size > events.FILE_LIMIT
+
+
+def test_a_rotation_that_is_somebody_elses_is_not_waited_for(log: Path) -> None:
+    fill(log, events.FILE_LIMIT + 4096)
+    with log.open() as rival:
+        fcntl.flock(rival, fcntl.LOCK_EX)
+        events.emit("lock.lost", root="/w")
+        assert not log.with_name("events.jsonl.1").exists()
+        assert read_events(log)[-1]["root"] == "/w"
+    events.emit("lock.lost", root="/x")
+    assert [event["root"] for event in read_events(log)] == ["/x"]
 
 
 def test_the_log_is_bounded(log: Path) -> None:
