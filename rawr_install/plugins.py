@@ -44,9 +44,10 @@ class Plugin(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """One plugin that breaks the contract, and how; ``manifest`` is the file to mend."""
+    """One plugin that breaks the contract, and how; ``group`` is the folder it is in, ``manifest`` the file to mend."""
 
     id: str
+    group: str
     path: str
     manifest: str
     message: str
@@ -97,7 +98,7 @@ def _read_all(root: str) -> Iterator[Plugin | Violation]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            yield Violation(f"plugins/{group}", parent, parent, f"{parent} cannot be listed ({_reason(error)})")
+            yield Violation(f"plugins/{group}", group, parent, parent, f"{parent} cannot be listed ({_reason(error)})")
             continue
         for folder in folders:
             if found := _read_one(parent, folder, group):
@@ -124,7 +125,7 @@ def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        return Violation(folder, path, manifest, f"Failed to read plugin manifest {manifest}: {_reason(error)}")
+        return Violation(folder, group, path, manifest, f"Failed to read plugin manifest {manifest}: {_reason(error)}")
     return parse(data, path, folder, group)
 
 
@@ -157,12 +158,12 @@ def parse(data: bytes, path: str, folder: str, group: str) -> Plugin | Violation
     try:
         document = _document(data)
     except (ValueError, RecursionError) as error:
-        return Violation(folder, path, manifest, f"Failed to parse plugin manifest {manifest}: {error}")
+        return Violation(folder, group, path, manifest, f"Failed to parse plugin manifest {manifest}: {error}")
     try:
         return _plugin(document, path, folder, KIND_OF[group], group)
     except _BrokenError as broken:
         message = f"Plugin manifest contract violation at {manifest}: {broken}"
-        return Violation(broken.name or folder, path, manifest, message)
+        return Violation(broken.name or folder, group, path, manifest, message)
 
 
 def _document(data: bytes) -> object:

@@ -7,10 +7,11 @@ a gate that says no, or that is not there, and leaves an event
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rawr_install import events, state
+from rawr_install import events, schema, state
 from rawr_install.errors import RawrError, RefusedError, UsageError
 from rawr_install.gate import Ruling
 from rawr_install.plugins import Catalog, Plugin
@@ -75,11 +76,33 @@ def _folder(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
+def rows(catalog: Catalog, found: RepoState, gone: bool = False) -> list[dict[str, object]]:
+    """The web plugins and whether each is enabled; ``gone`` adds enabled ids that are no plugin here."""
+    enabled = found["plugins"]["enabled"]
+    made: list[dict[str, object]] = [
+        {
+            "id": plugin.id,
+            "dirName": plugin.folder,
+            "absPath": plugin.path,
+            "kind": plugin.kind,
+            "capability": plugin.capability,
+            "runtime": plugin.runtime_web,
+            "enabled": plugin.id in enabled,
+        }
+        for plugin in catalog.plugins
+        if plugin.kind == "web"
+    ]
+    known = {plugin.id for plugin in catalog.plugins}
+    lost = [name for name in enabled if gone and name not in known]
+    made.extend({"id": name, "kind": None, "runtime": False, "enabled": True} for name in lost)
+    return made
+
+
 def enable(root: str, catalog: Catalog, wanted: str, asked: Asked, gate: Gate) -> Switched:
     """Switch one web plugin on; raises what :func:`find`, the gate and the state raise."""
     plugin = find(catalog, wanted)
     ruling = gate()
-    _require(ruling, asked, root, [plugin.id])
+    _require(ruling, asked, root, [plugin.id], {"pluginId": plugin.id})
     after, changed = _mutate(root, [plugin.id], on=True, dry_run=asked.dry_run)
     forced = ruling.outcome != "allowed"
     evaluation = {**ruling.to_json(), "riskTolerance": asked.risk, "mode": asked.mode}
@@ -110,19 +133,19 @@ def enable_all(root: str, catalog: Catalog, asked: Asked, gate: Gate) -> Switche
     if not planned:
         return Switched(_summary(root, catalog, asked, []), forced=False, changed=False)
     ruling = gate()
-    forced = ruling.outcome != "allowed"
-    if forced and not asked.force and ruling.outcome == "blocked":
-        attempts = [_attempt(name, ruling, forced=False, persisted=False) for name in planned]
-        raise _blocked(ruling, _summary(root, catalog, asked, attempts))
-    _require(ruling, asked, root, planned)
+    forced = asked.force and ruling.outcome != "allowed"
+
+    def told(persisted: bool, error: RawrError | None = None) -> dict[str, object]:
+        attempts = [_attempt(name, ruling, forced, persisted, error) for name in planned]
+        return _summary(root, catalog, asked, attempts)
+
+    _require(ruling, asked, root, planned, told(persisted=False))
     try:
         _, changed = _mutate(root, planned, on=True, dry_run=asked.dry_run)
     except RawrError as error:
-        attempts = [_attempt(name, ruling, forced, persisted=False, error=error) for name in planned]
-        error.details = {**_summary(root, catalog, asked, attempts), **(error.details or {})}
+        error.details = told(persisted=False, error=error) | (error.details or {})
         raise
-    attempts = [_attempt(name, ruling, forced, persisted=not asked.dry_run) for name in planned]
-    return Switched({**_summary(root, catalog, asked, attempts), "changed": changed}, forced, changed)
+    return Switched({**told(persisted=not asked.dry_run), "changed": changed}, forced, changed)
 
 
 def _attempt(
@@ -137,10 +160,8 @@ def _attempt(
     return {**made, "error": {"message": error.message, "code": error.code}} if error else made
 
 
-def _summary(
-    root: str, catalog: Catalog, asked: Asked, attempts: Sequence[dict[str, object]]
-) -> dict[str, object]:
-    skipped = _skipped(root, catalog)
+def _summary(root: str, catalog: Catalog, asked: Asked, attempts: Sequence[dict[str, object]]) -> dict[str, object]:
+    skipped = _skipped(catalog)
     return {
         "workspaceRoot": root,
         "mode": asked.mode,
@@ -155,44 +176,40 @@ def _summary(
     }
 
 
-def _skipped(root: str, catalog: Catalog) -> list[dict[str, str]]:
+def _skipped(catalog: Catalog) -> list[dict[str, str]]:
     idle = [plugin.id for plugin in catalog.plugins if plugin.kind == "web" and not plugin.runtime_web]
-    broken = [found for found in catalog.violations if "web" in found.path.removeprefix(root).replace("\\", "/").split("/")]
     return [
         *({"pluginId": name, "reason": NO_RUNTIME} for name in idle),
-        *({"pluginId": found.id, "reason": found.message} for found in broken),
+        *({"pluginId": found.id, "reason": found.message} for found in catalog.violations if found.group == "web"),
     ]
 
 
-def _require(ruling: Ruling, asked: Asked, root: str, names: Sequence[str]) -> None:
+def _require(ruling: Ruling, asked: Asked, root: str, names: Sequence[str], details: dict[str, object]) -> None:
     """Let an allowed or forced change through, with an event for the forced one; raises otherwise."""
     if ruling.outcome == "allowed":
         return
     if not asked.force:
-        raise _blocked(ruling, {"pluginIds": list(names), "evaluation": ruling.to_json()}) if (
-            ruling.outcome == "blocked"
-        ) else _no_gate(ruling, root)
+        raise (_blocked if ruling.outcome == "blocked" else _no_gate)(ruling, root, details)
     if not asked.dry_run:
-        events.emit(
-            "plugins.gate.forced", root=root, pluginIds=list(names), outcome=ruling.outcome, reason=ruling.reason
-        )
+        said = {"outcome": ruling.outcome, "reason": ruling.reason}
+        events.emit("plugins.gate.forced", root=root, pluginIds=list(names), gate=said)
 
 
-def _blocked(ruling: Ruling, details: dict[str, object]) -> RefusedError:
+def _blocked(ruling: Ruling, root: str, details: dict[str, object]) -> RefusedError:
     return RefusedError(
-        f"Enabling was blocked by the workspace's security gate: {ruling.reason}.",
+        f"Enabling was blocked by the security gate of {root}: {ruling.reason}.",
         code="SECURITY_GATE_BLOCKED",
         hint="see the gate's report: rawr security check; --risk sets the tolerance, --force passes over the gate",
-        details=details,
+        details={**details, "evaluation": ruling.to_json()},
     )
 
 
-def _no_gate(ruling: Ruling, root: str) -> UsageError:
+def _no_gate(ruling: Ruling, root: str, details: dict[str, object]) -> UsageError:
     return UsageError(
         f"The workspace CLI of {root} cannot be asked for a security check: {ruling.reason}.",
         code="NOT_IMPLEMENTED",
         hint="give it a `security check` command, or pass --force (which is recorded)",
-        details={"evaluation": ruling.to_json()},
+        details={**details, "evaluation": ruling.to_json()},
     )
 
 
@@ -202,6 +219,6 @@ def _mutate(root: str, names: list[str], on: bool, dry_run: bool) -> tuple[RepoS
     if not dry_run:
         done = state.mutate_repo_state_atomically(root, switch)
         return done.state, done.changed
-    before, after = state.get_repo_state(root), state.get_repo_state(root)
-    after = switch(after) or after
-    return after, after["plugins"] != before["plugins"]
+    before = state.get_repo_state(root)
+    after = schema.normalised(switch(copy.deepcopy(before)))
+    return after, not schema.same(after, before)

@@ -92,7 +92,9 @@ class Group(Helpful, click.Group):
     command_class = Command
 
 
-def command(name: str, *, changes: bool = False, epilog: str = "", **attrs: object) -> Callable[[Body], click.Command]:
+def command(
+    name: str, *, changes: bool = False, epilog: str = "", cls: type[Command] = Command, **attrs: object
+) -> Callable[[Body], click.Command]:
     """Make a click command of a body that returns an Outcome.
 
     Adds ``--json``; with ``changes=True`` also ``--dry-run`` and ``--yes/-y``,
@@ -101,7 +103,7 @@ def command(name: str, *, changes: bool = False, epilog: str = "", **attrs: obje
     """
 
     def wrap(body: Body) -> click.Command:
-        made = click.command(name, Command, epilog=_verbatim(epilog), **attrs)(_recorded(body) if changes else body)
+        made = click.command(name, cls, epilog=_verbatim(epilog), **attrs)(_recorded(body) if changes else body)
         options = (*made.params, *(_changing_options() if changes else ()), json_option())
         made.params = list(options)
         return made

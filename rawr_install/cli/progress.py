@@ -31,6 +31,8 @@ class Progress:
         done = "" if number is None else f" {number}"
         print(f"\r{self._text}{done} ...", end="", file=sys.stderr, flush=True)
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _t: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _t: TracebackType | None
+    ) -> None:
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
