@@ -155,7 +155,7 @@ def _apply(items: list[_Item], step: Step, style: _Style) -> list[_Item]:
         return [item for item in items if item.name != step.name]
     # The last entry of a name is the one that counts; it keeps its unknown keys.
     old = same[-1].value if same else {"name": step.name}
-    value = {**old, "root": step.root, "type": "link"}
+    value = {**old, "type": "link", "root": step.root}
     made = _Item(style.element(value), step.name, value)
     if not same:
         return [*items, made]
