@@ -17,8 +17,10 @@ HOOK_WAIT = 2.0  # seconds for the machine lock; the next hook makes up for a mi
 EXAMPLES = """
 Examples:
   rawr-install refresh                                     check the checkout you stand in
-  rawr-install refresh --hook post-checkout OLD NEW        what scripts/githooks/post-checkout calls
+  rawr-install refresh --hook post-checkout OLD NEW        what the hook file post-checkout calls
+  rawr-install refresh --print-hook post-merge > .git/hooks/post-merge && chmod +x .git/hooks/post-merge
 """
+HOOKS = ("post-checkout", "post-merge", "post-rewrite")
 
 
 @command("refresh", changes=True, epilog=EXAMPLES)
@@ -28,13 +30,17 @@ Examples:
     metavar="NAME OLD NEW",
     help="Called from git's hook NAME, which took HEAD from OLD to NEW; never fails.",
 )
-def refresh(hook: tuple[str, str, str] | None, dry_run: bool, yes: bool) -> Outcome:
+@click.option("--print-hook", type=click.Choice(HOOKS), help="Print that hook file for git, and do nothing else.")
+def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: bool, yes: bool) -> Outcome:
     """After git changed the owner's checkout: check and mend the entry, say what is needed.
 
     Does nothing in a checkout that is not the machine's owner. From a hook it
     also does nothing unless a path that matters has changed since the last
     refresh: apps/cli, package.json, Bun's lockfile, a plugin's package.json.
     """
+    if print_hook:
+        text = hook_file(print_hook)
+        return Outcome({"hook": print_hook, "script": text}, [text.rstrip("\n")])
     if hook is None:
         done = _refresh(None, dry_run)
         return Outcome(done.to_json(), _lines(done), list(done.notes))
@@ -83,3 +89,14 @@ def _news(done: Refreshed) -> list[str]:
 
 def _way_out(remedy: tuple[str, ...]) -> str:
     return f" Try: {shlex.join(remedy)}" if remedy else ""
+
+
+def hook_file(name: str) -> str:
+    """The ready hook file: from the package, or from the checkout that an editable install runs in."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folders = (os.path.join(package, "githooks"), os.path.join(os.path.dirname(package), "scripts", "githooks"))
+    for path in (os.path.join(folder, name) for folder in folders):
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+    raise RawrError(f"The hook file is missing from {package}.", code="TOOLKIT_DAMAGED", hint="reinstall rawr-install")

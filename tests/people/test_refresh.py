@@ -371,3 +371,12 @@ def test_every_shell_runs_the_hooks(machine: Machine, shell: str) -> None:
         assert machine.run(*argv, cwd=machine.home) == Ran(0, "", "")
         here = machine.run(*argv, cwd=root)
         assert (here.code, here.out.split()[:3], here.err) == (0, ["refresh", "--hook", hook.name], "")
+
+
+@pytest.mark.parametrize("hook", ["post-checkout", "post-merge", "post-rewrite"])
+def test_the_installed_toolkit_prints_the_hook_files(machine: Machine, scripts: Path, hook: str) -> None:
+    for done in (
+        machine.run(scripts / "rawr-install", "refresh", "--print-hook", hook),
+        machine.rawr_install("refresh", "--print-hook", hook),
+    ):
+        assert (done.code, done.out) == (0, (HOOKS / hook).read_text())
