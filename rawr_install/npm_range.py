@@ -2,10 +2,11 @@
 
 The grammar is that of npm's ``semver`` ranges: ``||`` between alternatives,
 blanks between comparators that must all hold, ``^ ~ < <= > >= =``, hyphen
-ranges, and x-ranges with missing, ``x`` or ``*`` parts. Two deliberate
-differences: a pre-release satisfies every range whose bounds it lies between
-(npm wants it named; a canary build of Bun should not be called unfit), and
-the tags that a registry resolves (``latest``) are no ranges.
+ranges, and x-ranges with missing, ``x`` or ``*`` parts. What differs on
+purpose: a pre-release satisfies every range whose bounds it lies between (npm
+wants it named; a canary build of Bun should not be called unfit), a number
+after an ``x`` says nothing (npm refuses it in some places and ignores it in
+others), and the tags that a registry resolves (``latest``) are no ranges.
 """
 
 from __future__ import annotations

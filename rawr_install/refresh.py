@@ -87,11 +87,12 @@ def refresh(places: Places, cwd: str, hook: Hook | None, run: operations.Run) ->
 
 def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:
     """Whether the checkout of ``cwd`` is, or holds, the workspace ``root``; asks git only where it may be."""
-    if os.path.commonpath((root, cwd)) not in (root, cwd):
-        return False
+    common = os.path.commonpath((root, cwd))
+    if root == cwd or common not in (root, cwd):
+        return root == cwd
     top = git.toplevel(cwd, environ)
     if top is None:
-        return os.path.commonpath((root, cwd)) == root
+        return common == root
     return top == git.toplevel(root, environ)
 
 
