@@ -145,8 +145,10 @@ def _command_name(words: list[str]) -> str:
     path: list[str] = []
     group: click.Command | None = root
     for word in words:
-        if word.startswith("-") or not isinstance(group, click.Group):
+        if not isinstance(group, click.Group):
             break
+        if word.startswith("-"):
+            continue  # groups have flags only
         group = _subcommand(group, word)
         if group is None:
             break

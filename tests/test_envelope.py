@@ -1,0 +1,97 @@
+"""What every command promises: one JSON document, stable exit codes, no stack trace, whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from rawr_install.cli.base import Context, Outcome, emit
+from rawr_install.cli.main import COMMANDS, main
+from rawr_install.errors import RawrError
+from rawr_install.report import failure, printable, success
+from tests.conftest import Machine
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--nope"], ["nope"], ["install", "--nope"], ["activate", "a", "b"], ["doctor", "nope"], ["doctor"], ["trust"]],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_document_with_code_usage_and_exit_code_2(machine: Machine, words: list[str]) -> None:
+    ran = machine.rawr_install(*words, "--json")
+    assert (ran.code, ran.err) == (2, "")
+    document = ran.json
+    assert document["ok"] is False
+    assert document["error"]["code"] == "USAGE"
+    assert document["error"]["details"]["remedy"]["argv"][-1] == "--help"
+    assert document["meta"]["schemaVersion"] == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_json_and_an_example(machine: Machine, command: str) -> None:
+    ran = machine.rawr_install(command, "--help", "--json")
+    assert ran.code == 0
+    assert ran.json["ok"] is True
+    text = ran.json["data"]["help"]
+    assert "--json" in text
+    assert f"rawr-install {command}" in text
+
+
+def test_the_version_is_one_document_too(machine: Machine) -> None:
+    assert machine.rawr_install("--version", "--json").json["data"]["version"]
+
+
+def test_the_command_in_the_envelope_is_the_command_path(machine: Machine) -> None:
+    assert machine.rawr_install("doctor:global", "--json").json["meta"]["command"] == "doctor global"
+    assert machine.rawr_install("--json", "trust", "list").json["meta"]["command"] == "trust list"
+
+
+@pytest.mark.parametrize("command", ["install", "activate", "doctor global", "fallback status", "history"])
+def test_without_a_home_every_command_says_so_in_one_document(machine: Machine, command: str) -> None:
+    del machine.env["HOME"]
+    ran = machine.rawr_install(*command.split(), "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (2, "NO_HOME")
+
+
+def test_a_bug_is_a_document_without_a_stack_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(COMMANDS, "broken", "no_such_module:command")
+    assert main(["broken", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["code"] == "INTERNAL_ERROR"
+    assert "Traceback" not in out + err
+
+
+def test_a_closed_pipe_is_no_bug(machine: Machine) -> None:
+    ran = machine.run("sh", "-c", f"{sys.executable} -m rawr_install --help | true", cwd=Path.cwd())
+    assert "Traceback" not in ran.err
+    assert "BrokenPipe" not in ran.err
+
+
+def test_an_error_for_people_names_the_code_and_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RawrError("The entry at /x\x1b[2J is foreign.", code="FOREIGN_ENTRY", remedy=("rawr-install", "x y"))
+    assert emit(Context(), Outcome(error=error)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "rawr: The entry at /x\\x1b[2J is foreign. [FOREIGN_ENTRY]\n  try: rawr-install 'x y'\n"
+
+
+def test_envelopes_have_the_wire_shape() -> None:
+    assert list(success("x", {"a": 1})) == ["ok", "data", "meta"]
+    assert list(success("x", {}, ["w"])) == ["ok", "data", "warnings", "meta"]
+    document = failure("x", RawrError("m", code="C"), ["w"])
+    assert document == {
+        "ok": False,
+        "error": {"message": "m", "code": "C"},
+        "warnings": ["w"],
+        "meta": {"schemaVersion": 1, "command": "x"},
+    }
+
+
+def test_hostile_text_is_shown_harmlessly_and_honest_text_as_it_is() -> None:
+    assert printable("a\x1b]0;t\x07\n\u202e\udc80") == "a\\x1b]0;t\\x07\\n\\u202e\\udc80"
+    assert printable("/home/zoë/日本") == "/home/zoë/日本"
