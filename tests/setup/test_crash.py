@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -102,12 +103,15 @@ class Stage:
 
 
 @pytest.fixture
-def check(tmp_path: Path, count: Callable[[int, int], int]) -> Callable[..., None]:
+def check(tmp_path: Path) -> Callable[..., None]:
     """Run ``strike`` at every recorded step, several machines side by side, and look at each afterwards."""
+    numbers = itertools.count(1)
 
-    def run(scenario: Scenario, strike: Callable[[Stage, Step, int], None]) -> None:
+    def run(scenario: Scenario, strike: Callable[[Stage, Step, int], None], every: int = 1) -> None:
         need_strace()
-        stages = list(ThreadPoolExecutor(WORKERS).map(lambda n: Stage(tmp_path / f"m{n}", scenario), range(WORKERS)))
+        folders = [tmp_path / str(next(numbers)) for _ in range(WORKERS)]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            stages = list(pool.map(lambda folder: Stage(folder, scenario), folders))
         steps = record(stages[0].machine, stages[0].words)
         after = _relative(stages[0], stages[0].pair())
         assert len(steps) > 15, steps
@@ -128,7 +132,7 @@ def check(tmp_path: Path, count: Callable[[int, int], int]) -> Callable[..., Non
                 free.put(stage)
 
         with ThreadPoolExecutor(WORKERS) as pool:
-            problems = [problem for problem in pool.map(one, range(len(steps))) if problem]
+            problems = [problem for problem in pool.map(one, range(0, len(steps), every)) if problem]
         assert not problems, "\n".join(problems)
 
     return run
@@ -167,40 +171,39 @@ def _check_history(stage: Stage) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_command_killed_at_any_step_is_mended_by_the_next_one(check: Callable[..., None], scenario: Scenario) -> None:
-    check(scenario, lambda stage, step, _number: kill_at(stage.machine, stage.words, step))
+    check(scenario, _killing)
 
 
-def _failing(errno_of: Callable[[int], str]) -> Callable[[Stage, Step, int], None]:
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_system_call_that_fails_at_any_step_changes_nothing(
+    check: Callable[..., None], scenario: Scenario, count: Callable[[int, int], int]
+) -> None:
+    # Each step fails once, the errors taking turns; --full tries every error at every step.
+    for turn in range(count(1, len(ERRNOS))):
+        check(scenario, _failing(turn))
+
+
+@pytest.mark.parametrize("scenario", MORE, ids=lambda scenario: scenario.name)
+def test_further_commands_killed_or_failing_at_a_step_are_mended(
+    check: Callable[..., None], scenario: Scenario, count: Callable[[int, int], int]
+) -> None:
+    # Every fourth step; --full takes every step, and every error at each.
+    every = count(4, 1)
+    check(scenario, _killing, every)
+    for turn in range(count(1, len(ERRNOS))):
+        check(scenario, _failing(turn), every)
+
+
+def _killing(stage: Stage, step: Step, _number: int) -> None:
+    kill_at(stage.machine, stage.words, step)
+
+
+def _failing(turn: int) -> Callable[[Stage, Step, int], None]:
     def strike(stage: Stage, step: Step, number: int) -> None:
-        ran = fail_at(stage.machine, stage.words, step, errno_of(number))
+        ran = fail_at(stage.machine, stage.words, step, ERRNOS[(number + turn) % len(ERRNOS)])
         assert "Traceback" not in ran.err and ran.code in (0, 1), ran
         if ran.code == 1:
             assert ran.json["error"]["code"] not in ("INTERNAL_ERROR", "WORKSPACE_CLI_MISSING"), ran
             assert stage.pair() == stage.before, f"not put back: {stage.pair()}"
 
     return strike
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_system_call_that_fails_at_any_step_changes_nothing(check: Callable[..., None], scenario: Scenario) -> None:
-    # Each step fails once here, the errors taking turns; --full tries every error at every step.
-    check(scenario, _failing(lambda number: ERRNOS[number % len(ERRNOS)]))
-
-
-@pytest.mark.parametrize("errno", ERRNOS)
-@pytest.mark.parametrize("scenario", [*SCENARIOS, *MORE], ids=lambda scenario: scenario.name)
-def test_every_error_at_every_step(
-    check: Callable[..., None], scenario: Scenario, errno: str, count: Callable[[int, int], int]
-) -> None:
-    if not count(0, 1):
-        pytest.skip("a long run; ask for it with --full")
-    check(scenario, _failing(lambda _number: errno))
-
-
-@pytest.mark.parametrize("scenario", MORE, ids=lambda scenario: scenario.name)
-def test_further_commands_killed_at_any_step_are_mended(
-    check: Callable[..., None], scenario: Scenario, count: Callable[[int, int], int]
-) -> None:
-    if not count(0, 1):
-        pytest.skip("a long run; ask for it with --full")
-    check(scenario, lambda stage, step, _number: kill_at(stage.machine, stage.words, step))
