@@ -139,8 +139,9 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
     purged = operations.purge(places, run) if purge else []
     lines = [f"Removed {path}" for path in done.plan.view["removed"]]  # type: ignore[attr-defined]
     lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
-    lines += [f"{'Would purge' if dry_run else 'Purged'} {path}" for path in purged]
-    return _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, changed=bool(purged))
+    lines += [f"Purged {path}" for path in purged]
+    outcome = _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, changed=bool(purged))
+    return replace(outcome, lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
 
 
 @command("history")
@@ -226,12 +227,13 @@ def _answer(
     done: Done, dry_run: bool, lines: Iterable[str], more: dict[str, Any] | None = None, changed: bool = False
 ) -> Outcome:
     """The outcome of a changing command: its view as data, its lines, or its plan for a dry run."""
-    data = {"changed": done.changed or changed, "dryRun": dry_run, **done.plan.view, "notes": list(done.plan.notes)}
+    changed = not dry_run and (done.changed or changed)
+    data = {"changed": changed, "dryRun": dry_run, **done.plan.view, "notes": list(done.plan.notes)}
     data |= {"plan": done.plan.to_json(), "change": done.record.id if done.record else None}
     if dry_run:
         shown = ["Plan (nothing was changed):", *(f"  {step.describe()}" for step in done.plan.changes)]
         lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *done.plan.notes]
-    elif not (done.changed or changed):
+    elif not changed:
         lines = [*lines, "Nothing changed: everything was in place."]
     return Outcome(data | (more or {}), [printable(line) for line in lines], done.mended)
 

@@ -6,6 +6,7 @@ how things stand afterwards. An empty list means that everything is in place.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -213,7 +214,7 @@ def _owner_line(root: str) -> bytes:
 def _owner_elsewhere(facts: Facts, instance: Instance) -> tuple[str, ...]:
     return (
         f"Note: the global rawr owner still points to another checkout: {facts.owner.path}",
-        f"Note: to transfer ownership, run: rawr-install activate {instance.root}",
+        f"Note: to transfer ownership, run: {shlex.join(('rawr-install', 'activate', instance.root))}",
     )
 
 

@@ -1,0 +1,286 @@
+"""What stands in the way: foreign files, folders that cannot be written, odd homes, a full disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Machine, Ran, snapshot
+
+QUIET = {"RAWR_EVENTS": "off"}
+
+
+def a_file(machine: Machine) -> None:
+    machine.entry.write_text("#!/bin/sh\necho mine\n")
+    machine.entry.chmod(0o750)
+
+
+def a_folder(machine: Machine) -> None:
+    machine.entry.mkdir()
+    (machine.entry / "inside").write_text("mine")
+
+
+def a_hard_link(machine: Machine) -> None:
+    (machine.bun_bin / "original").write_text("mine")
+    os.link(machine.bun_bin / "original", machine.entry)
+
+
+def a_link_elsewhere(machine: Machine) -> None:
+    machine.entry.symlink_to("/usr/bin/env")
+
+
+def a_link_to_nowhere(machine: Machine) -> None:
+    machine.entry.symlink_to("../gone")
+
+
+def a_pipe(machine: Machine) -> None:
+    os.mkfifo(machine.entry)
+
+
+FOREIGN = (a_file, a_folder, a_hard_link, a_link_elsewhere, a_link_to_nowhere, a_pipe)
+
+
+@pytest.fixture(params=FOREIGN, ids=lambda put: put.__name__)
+def occupied(machine: Machine, request: pytest.FixtureRequest) -> Machine:
+    machine.bun_bin.mkdir(parents=True)
+    request.param(machine)
+    return machine
+
+
+def test_what_is_foreign_is_refused_and_left_as_it_is(occupied: Machine) -> None:
+    root = occupied.workspace("a")
+    before = occupied.tree()
+    for words in (("install", "--workspace", str(root)), ("activate", str(root))):
+        ran = occupied.rawr_install(*words, "--json", env=QUIET)
+        assert (ran.code, ran.json["error"]["code"]) == (1, "FOREIGN_ENTRY")
+        remedy = ran.json["error"]["details"]["remedy"]["argv"]
+        assert remedy == ["rawr-install", "install", "--workspace", str(root), "--force"]
+    after = occupied.tree()
+    assert {path: shown for path, shown in after.items() if path in before} == before
+    assert not occupied.owner_file.exists()
+
+
+def test_what_is_foreign_is_set_aside_by_force_and_put_back_by_uninstall(occupied: Machine) -> None:
+    root = occupied.workspace("a")
+    before = snapshot(occupied.bun_bin)
+    first = occupied.rawr_install("install", "--workspace", root, "--force", "--json").json["data"]
+    assert f"set {occupied.entry} aside as {occupied.entry}.before-rawr-install" in first["plan"][0]["step"]
+    assert os.readlink(occupied.entry) == f"{root}/apps/cli/bin/run.js"
+    # Later changes of the entry do not forget it.
+    occupied.rawr_install("activate", root, "--mode", "shim")
+    gone = occupied.rawr_install("uninstall", "--yes", "--json").json["data"]
+    assert gone["restored"] == [str(occupied.entry)]
+    assert snapshot(occupied.bun_bin) == before
+
+
+def test_what_is_foreign_is_put_back_by_rollback_too(occupied: Machine) -> None:
+    root = occupied.workspace("a")
+    before = snapshot(occupied.bun_bin)
+    occupied.rawr_install("activate", root, "--force")
+    assert occupied.rawr_install("rollback").code == 0
+    assert snapshot(occupied.bun_bin) == before and not occupied.owner_file.exists()
+
+
+def test_a_name_that_is_taken_is_not_used_for_setting_aside(occupied: Machine) -> None:
+    root = occupied.workspace("a")
+    (occupied.bun_bin / "rawr.before-rawr-install").write_text("older")
+    before = snapshot(occupied.bun_bin)
+    occupied.rawr_install("install", "--workspace", root, "--force")
+    assert (occupied.bun_bin / "rawr.before-rawr-install").read_text() == "older"
+    occupied.rawr_install("uninstall", "--yes")
+    assert snapshot(occupied.bun_bin) == before
+
+
+def test_uninstall_leaves_the_set_aside_file_when_its_place_was_taken_again(machine: Machine) -> None:
+    root = machine.workspace("a")
+    machine.bun_bin.mkdir(parents=True)
+    a_file(machine)
+    machine.rawr_install("install", "--workspace", root, "--force")
+    machine.entry.unlink()
+    machine.entry.write_text("newer")
+    ran = machine.rawr_install("uninstall", "--yes")
+    aside = machine.bun_bin / "rawr.before-rawr-install"
+    assert ran.code == 0 and f"Left {machine.entry}:" in ran.out and f"Left {aside}:" in ran.out
+    assert machine.entry.read_text() == "newer" and "mine" in aside.read_text()
+    machine.entry.unlink()
+    assert machine.rawr_install("uninstall", "--yes").code == 0
+    assert "mine" in machine.entry.read_text() and not aside.exists()
+
+
+# -- folders ---------------------------------------------------------------------------
+
+
+def refused(machine: Machine, code: str, *words: str | Path) -> Ran:
+    """Run the command, which is to be refused with ``code``, and see that no bin folder or owner changed."""
+    before = snapshot(machine.home / ".bun"), machine.owner_file.exists()
+    ran = machine.rawr_install(*words, "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, code), ran
+    assert (snapshot(machine.home / ".bun"), machine.owner_file.exists()) == before
+    return ran
+
+
+@pytest.mark.parametrize("which", [".bun/bin", ".bun"])
+def test_a_bin_folder_that_is_a_file_is_named(machine: Machine, which: str) -> None:
+    root = machine.workspace("a")
+    (machine.home / which).parent.mkdir(exist_ok=True)
+    (machine.home / which).write_text("a file")
+    refused(machine, "BIN_DIR_NOT_A_FOLDER", "activate", root)
+    assert (machine.home / which).read_text() == "a file"
+
+
+@pytest.fixture
+def lock_folder(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], None]]:
+    """Make a folder read-only: by mode for a user, by the immutable flag for root, whom modes do not stop."""
+    locked: list[Path] = []
+
+    def lock(folder: Path) -> None:
+        if os.geteuid() != 0:
+            folder.chmod(0o555)
+        elif (
+            not shutil.which("chattr") or subprocess.run(["chattr", "+i", str(folder)], capture_output=True).returncode
+        ):
+            pytest.skip("root needs chattr (e2fsprogs) and a file system with the immutable flag")
+        locked.append(folder)
+
+    yield lock
+    for folder in locked:
+        folder.chmod(0o755) if os.geteuid() != 0 else subprocess.run(["chattr", "-i", str(folder)], check=True)
+
+
+def test_a_read_only_bin_folder_is_named_and_the_owner_stays(
+    machine: Machine, lock_folder: Callable[[Path], None]
+) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    machine.rawr_install("activate", a)
+    lock_folder(machine.bun_bin)
+    ran = refused(machine, "BIN_DIR_NOT_WRITABLE", "activate", b)
+    assert str(machine.bun_bin) in ran.json["error"]["message"]
+    assert machine.owner_file.read_text() == f"{a}\n"
+    assert machine.rawr_install("activate", a, "--json").json["data"]["changed"] is False
+    assert machine.rawr_install("uninstall", "--yes", "--json").json["error"]["code"] == "PERMISSION_DENIED"
+    assert machine.run("rawr").code == 0 and machine.owner_file.read_text() == f"{a}\n"
+
+
+def test_a_read_only_folder_of_the_owner_file_changes_nothing(
+    machine: Machine, lock_folder: Callable[[Path], None]
+) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    machine.rawr_install("activate", a)
+    lock_folder(machine.owner_file.parent)
+    refused(machine, "PERMISSION_DENIED", "activate", b)
+    assert os.readlink(machine.entry).startswith(str(a))
+
+
+def test_a_state_folder_that_is_a_file_is_named(machine: Machine) -> None:
+    root = machine.workspace("a")
+    (machine.home / ".local/state").mkdir(parents=True)
+    (machine.home / ".local/state/rawr").write_text("a file")
+    refused(machine, "STATE_DIR_UNUSABLE", "activate", root)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_an_owner_file_that_is_no_file_is_not_replaced(machine: Machine, make: Callable[[Path], None]) -> None:
+    root = machine.workspace("a")
+    machine.owner_file.parent.mkdir()
+    make(machine.owner_file)
+    refused(machine, "OWNER_FILE_UNUSABLE", "activate", root)
+    refused(machine, "OWNER_FILE_UNUSABLE", "deactivate")
+    assert machine.rawr_install("install", "--workspace", root).code == 0
+
+
+# -- homes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_without_a_home_nothing_is_done(machine: Machine, home: str | None) -> None:
+    root = machine.workspace("a")
+    before = machine.tree()
+    for words in (
+        ("install", "--workspace", str(root)),
+        ("activate", str(root)),
+        ("rollback",),
+        ("uninstall", "--yes"),
+    ):
+        command = ("env", "-u", "HOME") if home is None else ("env", f"HOME={home}")
+        ran = machine.run(*command, *machine_argv(), *words, "--json", cwd=root)
+        assert (ran.code, ran.json["error"]["code"]) == (2, "NO_HOME")
+    assert machine.tree() == before
+
+
+def machine_argv() -> tuple[str, ...]:
+    import sys
+
+    return (sys.executable, "-m", "rawr_install")
+
+
+def test_a_home_with_a_trailing_slash_is_the_same_home(machine: Machine) -> None:
+    root = machine.workspace("a")
+    slashed = machine.rawr_install("activate", root, env={"HOME": f"{machine.home}/"})
+    assert f"Owner file: {machine.owner_file}" in slashed.out.splitlines()
+    assert f"Installed Bun-global rawr symlink at {machine.entry}" in slashed.out.splitlines()
+    assert machine.rawr_install("activate", root, "--json").json["data"]["changed"] is False
+
+
+def test_a_home_reached_through_a_link_is_the_same_home(machine: Machine) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    linked = machine.folder / "linked"
+    linked.symlink_to(machine.home)
+    assert machine.rawr_install("activate", a, env={"HOME": str(linked)}).code == 0
+    assert machine.owner_file.read_text() == f"{a}\n"
+    assert machine.rawr_install("activate", b).code == 0
+    assert machine.rawr_install("uninstall", "--yes", env={"HOME": str(linked)}).code == 0
+    assert not machine.owner_file.exists() and not machine.entry.is_symlink()
+
+
+# -- a real file system that is full, or read-only ------------------------------------------
+
+
+def in_tiny_home(machine: Machine, script: str) -> Ran:
+    """Run a shell script whose HOME is a file system of 256 KiB that nobody else sees."""
+    argv = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.geteuid() != 0 else [])]
+    mount = f"mount -t tmpfs -o size=256k tiny {machine.home}"
+    if not shutil.which("unshare") or machine.run(*argv, "sh", "-c", mount).code != 0:
+        pytest.skip("mounting a small tmpfs needs unshare (util-linux) and the right to mount")
+    tool = " ".join(machine_argv())
+    return machine.run(*argv, "sh", "-c", f'{mount}\nrawr_install() {{ {tool} "$@"; }}\n{script}', env=QUIET)
+
+
+def test_on_a_full_disk_nothing_changes_and_nothing_is_lost(machine: Machine) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    ran = in_tiny_home(
+        machine,
+        f"""
+        rawr_install activate {a} >/dev/null || exit 10
+        cat /dev/zero >"$HOME/filling" 2>/dev/null
+        rawr_install activate {b} --json; echo "code $?"
+        cat {machine.owner_file}; readlink {machine.entry}
+        find "$HOME" -name '*.tmp'
+        rm "$HOME/filling"
+        rawr_install activate {b} >/dev/null; echo "code $?"
+        cat {machine.owner_file}; readlink {machine.entry}
+        """,
+    )
+    assert '"code": "DISK_FULL"' in ran.out, ran
+    tail = ran.out.rpartition("}\n")[2].splitlines()
+    tails = [f"{root}{rest}" for root in (a, b) for rest in ("", "/apps/cli/bin/run.js")]
+    assert tail == ["code 1", *tails[:2], "code 0", *tails[2:]]
+
+
+def test_on_a_read_only_file_system_the_error_says_so(machine: Machine) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    ran = in_tiny_home(
+        machine,
+        f"""
+        rawr_install activate {a} >/dev/null || exit 10
+        mount -o remount,ro {machine.home}
+        rawr_install activate {b} --json; echo "code $?"
+        rawr_install activate {a} --json | grep changed
+        """,
+    )
+    assert '"code": "BIN_DIR_NOT_WRITABLE"' in ran.out and "code 1" in ran.out, ran
+    assert '"changed": false' in ran.out
