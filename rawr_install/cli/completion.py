@@ -72,10 +72,15 @@ def _argument(found: click.Command, ctx: click.Context) -> Values:
 
 
 def _values(param: click.Parameter, ctx: click.Context) -> Values:
-    """Ask the parameter as click's own completion would, once, with nothing typed."""
+    """Ask the parameter as click's own completion would, once, with nothing typed.
+
+    A plain string that is shown as PATH or DIR is a folder; click.Path would
+    judge it, with messages of its own, before the command does.
+    """
     items = param.shell_complete(ctx, "")
     kinds = {item.type for item in items} - {"plain"}
     if kinds:
         return Values("dir" if kinds == {"dir"} else "file")
-    words = tuple(str(item.value) for item in items)
-    return Values("words", words) if words else Values("any")
+    if items:
+        return Values("words", tuple(str(item.value) for item in items))
+    return Values("dir" if (param.metavar or "").strip("[.]") in ("PATH", "DIR") else "any")
