@@ -26,7 +26,15 @@ def close_noted(fd: int) -> None:
     """Close such a descriptor."""
     with _birth:
         _noted.discard(fd)
+        close_quietly(fd)
+
+
+def close_quietly(fd: int) -> None:
+    """Close a descriptor through which nothing was written that matters; it is free whatever ``close(2)`` says."""
+    try:
         os.close(fd)
+    except OSError:
+        pass
 
 
 def _in_child() -> None:

@@ -25,7 +25,7 @@ from functools import lru_cache
 
 from rawr_install import processes
 from rawr_install.durable import discard
-from rawr_install.forks import close_noted, open_noted
+from rawr_install.forks import close_noted, close_quietly, open_noted
 from rawr_install.hooks import reach
 
 try:
@@ -253,7 +253,7 @@ class Found:
 
     def close(self) -> None:
         if self.fd >= 0:
-            os.close(self.fd)
+            close_quietly(self.fd)
             self.fd = -1
 
 
@@ -446,7 +446,9 @@ def _names(path: str, identity: Identity) -> bool:
     return (info.st_dev, info.st_ino) == identity
 
 
-_LITTER = re.compile(r"state\.(?:json\.|lock\.|lock\.stale\.)?(\d+)\.[0-9a-f.]+(?:\.tmp)?")
+_LITTER = re.compile(
+    r"(?:state\.(?:json\.|lock\.|lock\.stale\.)?|\.state\.last-good\.json\.)(\d+)\.[0-9a-f.]+(?:\.tmp)?"
+)
 
 
 def sweep(folder: str) -> int:

@@ -444,8 +444,11 @@ class _Mutation:
         self.report.changed = True
 
     def _confirm(self, lease: Lease) -> None:
-        if not lease.is_published():
-            raise _Lost
+        try:
+            if not lease.is_published():
+                raise _Lost
+        except OSError as error:  # past the rename: "nothing was changed" would be a lie
+            raise self._not_durable("the lock could not be looked at afterwards", error) from None
 
     # -- releasing -------------------------------------------------------------
 

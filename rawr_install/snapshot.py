@@ -10,6 +10,7 @@ from itertools import count
 
 from rawr_install.durable import discard, write_all
 from rawr_install.errors import StateUnreadableError
+from rawr_install.forks import close_quietly
 
 LIMIT = 64 * 1024 * 1024
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -107,7 +108,7 @@ class Snapshot:
         """Let the old file go."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            close_quietly(fd)
 
 
 def _version(info: os.stat_result) -> tuple[int, ...]:
