@@ -157,7 +157,7 @@ function* enables(report, began, options) {
   for (const id of options.ids) yield [id, enable(id)];
 }
 
-/** One id "<slot>-<n>" is this process's counter: finding another n than the one last acknowledged is a lost update. */
+/** One id "<slot>-<n>" is this process's counter: finding less than what was last acknowledged is a lost update. */
 function* counts(report, began, options) {
   const mark = `${options.slot}-`;
   let known = options.from ?? 0;
@@ -170,7 +170,7 @@ function* counts(report, began, options) {
       ({ enabled, disabled }) => {
         const found = enabled.filter((id) => id.startsWith(mark)).map((id) => Number(id.slice(mark.length)));
         const now = Math.max(0, ...found);
-        if (now !== known) report.lost += 1;
+        if (now < known) report.lost += 1; // more: an unacknowledged attempt of ours took effect
         next = now + 1;
         return { enabled: [...enabled.filter((id) => !id.startsWith(mark)), `${mark}${next}`], disabled };
       },

@@ -1,0 +1,18 @@
+"""These tests' processes tell their events to a home of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = dict(os.environ)
+    folder = tmp_path_factory.mktemp("home")
+    os.environ |= {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+    yield
+    os.environ.clear()
+    os.environ.update(before)
