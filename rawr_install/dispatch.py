@@ -16,7 +16,7 @@ CLI_IS_FOLDER, CLI_NOT_A_FILE, CLI_NOT_EXECUTABLE, CLI_NO_SHEBANG,
 CLI_INTERPRETER_MISSING, CLI_EXEC_FAILED, SELF_EXEC, DISPATCH_LOOP (126: a CLI
 that cannot be used).
 
-Only ``os``, ``sys``, ``errors`` and ``workspace`` are imported at the start;
+Only ``os``, ``sys``, ``errors``, ``program`` and ``workspace`` are imported at the start;
 the rest where it is needed, off the path to a workspace CLI.
 """
 
@@ -27,6 +27,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from rawr_install.errors import DispatchError, RawrError
+from rawr_install.program import find, is_program, on_windows, read_head, shebang
 from rawr_install.workspace import (
     FALLBACK_VARIABLE,
     Discovery,
@@ -45,7 +46,6 @@ GUARD_VARIABLE = "RAWR_DISPATCH_GUARD"
 TRACE_VARIABLE = "RAWR_TRACE"
 GUARD_LIMIT = 8
 SHIM_MARK = b"rawr-install shell entry"
-_HEAD = 4096
 
 Say = Callable[[str], None]
 Words = tuple[str, ...]
@@ -141,7 +141,7 @@ def _lacking(root: str) -> str:
 
 def _home_file(environ: Mapping[str, str], name: str) -> str:
     """A file of ``~/.rawr``; without a usable HOME, a name that does not exist."""
-    home = environ.get("HOME") or (environ.get("USERPROFILE", "") if os.name == "nt" else "")
+    home = environ.get("HOME") or (environ.get("USERPROFILE", "") if on_windows() else "")
     return os.path.join(home, ".rawr", name) if os.path.isabs(home) else os.devnull + "/none"
 
 
@@ -211,7 +211,7 @@ def _usable(root: str, words: Words, environ: Mapping[str, str], say: Say) -> De
     if not is_trusted(root, _home_file(environ, "trusted-workspaces")):
         raise _untrusted(root)
     say(f"trusted: {root}")
-    program = _startable(cli, environ)
+    program = _startable(cli, environ.get("PATH"))
     say(f"workspace CLI: {cli}" + (f" (started by {program})" if program else ""))
     return Decision("run", words, cli, program=program)
 
@@ -240,23 +240,21 @@ def _untrusted(root: str) -> DispatchError:
     )
 
 
-def _startable(cli: str, environ: Mapping[str, str]) -> str:
-    """Check that ``cli`` can be started; the program's name that starts it, "" where the file itself does."""
+def _startable(cli: str, path: str | None) -> str:
+    """Check that ``cli`` can be started; the program that starts it, "" where the file itself does."""
     _check_file(cli)
-    head = _head(cli)
-    if head is None:
-        return ""
-    if SHIM_MARK in head:
+    head = read_head(cli)
+    if head is not None and SHIM_MARK in head:
         raise _unusable("SELF_EXEC", f"{cli} is rawr's own entry: it would run itself for ever.", _RESTORE)
-    interpreter, program = shebang(head)
-    if not interpreter:
-        return ""
-    wanted = program or interpreter
-    if os.name != "nt" and not _is_program(interpreter):
+    interpreter, program = shebang(head or b"")
+    if on_windows():  # no kernel reads the line there: the program is looked up by its name
+        interpreter, program = "", program or interpreter.rsplit("/", 1)[-1]
+    if interpreter and not is_program(interpreter):
         raise _no_interpreter(cli, interpreter)
-    if program and not _on_path(program, environ.get("PATH")):
+    found = find(program, path) if program else interpreter
+    if found is None:
         raise _no_interpreter(cli, program)
-    return wanted
+    return found
 
 
 _RESTORE = "restore the workspace CLI, for example: git checkout -- apps/cli/bin/run.js"
@@ -269,46 +267,10 @@ def _check_file(cli: str) -> None:
         raise _unusable("CLI_IS_FOLDER", f"The workspace CLI {cli} is a folder.", _RESTORE)
     if not os.path.isfile(cli):
         raise _unusable("CLI_NOT_A_FILE", f"The workspace CLI {cli} is not a regular file.", _RESTORE)
-    if not os.access(cli, os.X_OK):
+    if not is_program(cli):
         raise _unusable(
             "CLI_NOT_EXECUTABLE", f"The workspace CLI {cli} is not executable.", remedy=("chmod", "+x", cli)
         )
-
-
-def _head(path: str) -> bytes | None:
-    try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return None  # a compiled program may be executable without being readable
-    try:
-        return os.read(fd, _HEAD)
-    finally:
-        os.close(fd)
-
-
-def shebang(head: bytes) -> tuple[str, str]:
-    """The interpreter that ``#!`` names, and the program that ``env`` is to find for it; "" for none."""
-    if not head.startswith(b"#!"):
-        return "", ""
-    line = os.fsdecode(head[2:].split(b"\n", 1)[0])
-    words = [word for word in line.replace("\t", " ").split(" ") if word]
-    interpreter, *rest = words or [""]
-    if not interpreter.endswith("/env"):
-        return interpreter, ""
-    program = next(iter(rest[1:] if rest[:1] == ["-S"] else rest), "")
-    return interpreter, "" if program.startswith("-") or "=" in program else program
-
-
-def _is_program(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)
-
-
-def _on_path(program: str, path: str | None) -> bool:
-    if "/" in program:
-        return _is_program(program)
-    folders = (path if path is not None else os.defpath).split(os.pathsep)
-    endings = ("", ".exe", ".cmd", ".bat") if os.name == "nt" else ("",)
-    return any(_is_program(os.path.join(folder, program + ending)) for folder in folders for ending in endings)
 
 
 def _no_interpreter(cli: str, program: str) -> DispatchError:
@@ -339,7 +301,7 @@ def _act(decision: Decision, say: Say) -> int:
 
 
 def _start(decision: Decision, environ: dict[str, str]) -> int:
-    if os.name == "nt":
+    if on_windows():
         return _start_child(decision, environ)
     import signal
 
@@ -360,12 +322,15 @@ def _start_child(decision: Decision, environ: dict[str, str]) -> int:
     import subprocess
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
-    program = decision.program.replace("\\", "/").rsplit("/", 1)[-1]
-    argv = [program, decision.cli, *decision.words] if program else [decision.cli, *decision.words]
     try:
-        return subprocess.call(argv, env=environ)
+        return subprocess.call(child_argv(decision), env=environ)
     except OSError as error:
         raise _exec_failed(decision.cli, error) from None
+
+
+def child_argv(decision: Decision) -> list[str]:
+    """The command line of the child that stands in for an exec where there is none."""
+    return [*([decision.program] if decision.program else []), decision.cli, *decision.words]
 
 
 def _exec_failed(cli: str, error: OSError) -> DispatchError:

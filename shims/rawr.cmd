@@ -1,2 +1,3 @@
 @echo off
 "%~dp0rawr-install.exe" dispatch %*
+exit /b %ERRORLEVEL%

@@ -24,6 +24,7 @@ LEVEL = {
     "report": 1,
     "telemetry": 1,
     "volume": 1,
+    "program": 1,
     "workspace": 1,
     "bun": 2,
     "entry": 2,

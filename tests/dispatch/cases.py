@@ -23,6 +23,7 @@ class Case:
     error: str = ""
     code: int = 0
     out: str | None = ""
+    begins: bool = False
     root: bool = False
     without_toolkit: bool = False
 
@@ -648,6 +649,37 @@ for argv in ([], ["--help"], ["--version"]):
     def _(s: Scene, argv: list[str] = argv) -> None:
         outside(s, s.workspace("owner"))
         s.argv = list(argv)
+
+
+for argv in (["install"], ["uninstall"], ["activate"], ["deactivate"], ["rollback"], ["doctor", "global"]):
+
+    @T.says(f"{' '.join(argv)} is the toolkit's", f"Usage: rawr-install {' '.join(argv)} ", begins=True)
+    def _(s: Scene, argv: list[str] = argv) -> None:
+        s.stand(s.workspace("ws"))
+        s.argv = [*argv, "--help"]
+
+
+@T.says("a toolkit verb outside a workspace", "Usage: rawr-install install ", begins=True)
+def _(s: Scene) -> None:
+    s.argv = ["install", "--help"]
+
+
+@T.says("a toolkit verb does not mind a bad variable", "Usage: rawr-install install ", begins=True)
+def _(s: Scene) -> None:
+    s.env["RAWR_WORKSPACE_ROOT"] = "/no"
+    s.argv = ["install", "--help"]
+
+
+@T.says("doctor:global is the toolkit's", "Usage: rawr-install doctor global ", begins=True)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("ws"))
+    s.argv = ["doctor:global", "--help"]
+
+
+@T.fails("a wrong option of a toolkit verb is the toolkit's error", "USAGE", 2)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("ws"))
+    s.argv = ["install", "--no-such-option"]
 
 
 # -- rawr and itself -------------------------------------------------------------------------

@@ -1,0 +1,161 @@
+"""What ``rawr`` says: what was looked at, the way out, the notice of the fallback, and the trace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.dispatch.scene import NOBODY, TWIN, Scene
+
+# Build a scene that is refused; the fragments are what its message must name.
+REFUSALS: dict[str, tuple[Callable[[Scene], object], tuple[str, ...]]] = {}
+
+
+def refused(*fragments: str) -> Callable[[Callable[[Scene], object]], Callable[[Scene], object]]:
+    def add(build: Callable[[Scene], object]) -> Callable[[Scene], object]:
+        REFUSALS[build.__name__] = (build, fragments)
+        return build
+
+    return add
+
+
+@refused("{cwd}", "2 parent folders", "cd into a workspace", "rawr-install fallback enable")
+def no_workspace(s: Scene) -> None:
+    s.cwd = Path("/usr/share")
+
+
+@refused("{folder}/ws ", "no workspace CLI")
+def only_a_lookalike(s: Scene) -> None:
+    s.stand(s.workspace("ws ", cli=None) / "sub")
+
+
+@refused("RAWR_HQ_ROOT", "/usr", "no package.json", "unset RAWR_HQ_ROOT")
+def bad_variable(s: Scene) -> None:
+    s.env["RAWR_HQ_ROOT"] = "/usr"
+
+
+@refused("{folder}/ws/apps/cli/bin/run.js", "is not executable", "chmod +x {folder}/ws/apps/cli/bin/run.js")
+def not_executable(s: Scene) -> None:
+    s.cli(s.stand(s.workspace("ws"))).chmod(0o644)
+
+
+@refused("no-such-bun", "is not on PATH", "install no-such-bun")
+def no_interpreter(s: Scene) -> None:
+    s.stand(s.workspace("ws", cli="#!/usr/bin/env no-such-bun\n"))
+
+
+@refused("sh\\r", "Windows line ends")
+def windows_line_end(s: Scene) -> None:
+    s.stand(s.workspace("ws", cli="#!/bin/sh\r\necho\r\n"))
+
+
+@refused("no such folder as the owner", "{folder}/home/.rawr/global-rawr-owner-path", "rawr-install activate PATH")
+def vanished_owner(s: Scene) -> None:
+    s.own("/no such folder as the owner\n")
+    s.env["RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"] = "1"
+
+
+@refused("replaced itself", "{folder}/ws/apps/cli/bin/run.js")
+def loop(s: Scene) -> None:
+    s.stand(s.workspace("ws", cli='#!/bin/sh\nexec rawr "$@"\n'))
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_names_what_was_looked_at_and_the_way_out(name: str, scene: Scene) -> None:
+    build, fragments = REFUSALS[name]
+    build(scene)
+    answer = scene.run("dash")
+    wanted = [text.replace("{cwd}", str(scene.cwd)).replace("{folder}", str(scene.folder)) for text in fragments]
+    assert [text for text in wanted if text not in answer.err] == []
+    first, *others = answer.err.splitlines()
+    assert first.startswith("rawr: ") and first.endswith("]") and answer.out == ""
+    assert others and all(line.startswith("  ") for line in others)
+
+
+def test_the_remedy_of_a_cli_that_is_not_executable_mends_it(scene: Scene) -> None:
+    scene.cli(scene.stand(scene.workspace("my ws"))).chmod(0o644)
+    remedy = scene.run("dash").err.splitlines()[1].removeprefix("  try: ")
+    subprocess.run(["/bin/sh", "-c", remedy], check=True)
+    assert scene.run("dash").code == 0
+
+
+def test_a_path_cannot_send_escape_codes_to_the_terminal(scene: Scene) -> None:
+    evil = "evil\x1b[31m\nrawr: all is well"
+    scene.env["RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"] = "1"
+    scene.own(scene.workspace("owner\x1b[2J"))
+    scene.stand(scene.folder / evil)
+    notice = scene.run("dash")
+    assert (notice.code, len(notice.err.splitlines())) == (0, 1)
+    scene.env["RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"] = "0"
+    error = scene.run("dash")
+    assert "\x1b" not in notice.err + error.err and "\\x1b" in notice.err and "\\x1b" in error.err
+    assert not [line for line in error.err.splitlines() if line.startswith("rawr: all is well")]
+
+
+def test_bare_rawr_outside_a_workspace_says_where_you_are_and_what_to_do(scene: Scene, runner: str) -> None:
+    scene.argv = []
+    answer = scene.run(runner)
+    assert str(scene.cwd) in answer.out
+    assert {"cd into a workspace", "rawr-install fallback enable", "rawr doctor global"} <= {
+        line.strip().split("   ")[0].rstrip() for line in answer.out.splitlines()
+    }
+
+
+def test_the_version_outside_a_workspace_is_one_line_on_stdout(scene: Scene, runner: str) -> None:
+    scene.argv = ["--version"]
+    answer = scene.run(runner)
+    assert answer.out.startswith("rawr-install ") and answer.out.count("\n") == 1
+    assert "no workspace here" in answer.err
+
+
+def trace(scene: Scene, runner: str = "dash") -> list[str]:
+    scene.env["RAWR_TRACE"] = "1"
+    lines = scene.run(runner).err.splitlines()
+    return [line.removeprefix("rawr: trace: ") for line in lines if line.startswith("rawr: trace: ")]
+
+
+def test_the_trace_tells_each_step_to_the_cli(scene: Scene) -> None:
+    root = scene.workspace("ws")
+    alike = scene.stand(scene.workspace("ws/alike", cli=None))
+    steps = trace(scene)
+    assert steps[:-1] == [
+        f"walked past {alike}: package.json and plugins/, no workspace CLI",
+        f"workspace (search): {root}",
+        f"trusted: {root}",
+        f"workspace CLI: {scene.cli(root)} (started by /bin/sh)",
+    ]
+    assert steps[-1].startswith("RAWR_DISPATCH_GUARD marks process ") and steps[-1].endswith("; exec")
+
+
+def test_the_trace_tells_why_nothing_was_run(scene: Scene) -> None:
+    assert trace(scene) == [
+        "workspace (search): none",
+        "owner fallback: not enabled",
+        "refused: NO_WORKSPACE, exit 127",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+def test_the_trace_ends_at_a_workspace_that_is_not_trusted(scene: Scene) -> None:
+    root = scene.stand(scene.workspace("ws"))
+    scene.give_away(root)
+    assert os.stat(root).st_uid == NOBODY
+    assert trace(scene) == [f"workspace (search): {root}", "refused: WORKSPACE_NOT_TRUSTED, exit 126"]
+
+
+def test_the_trace_of_the_owner_fallback_names_the_owner_file(scene: Scene) -> None:
+    owner = scene.own(scene.workspace("owner"))
+    scene.env["RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"] = "1"
+    assert trace(scene, TWIN)[1] == f"owner fallback: enabled; owner file valid: {owner}"
+
+
+def test_without_the_toolkit_a_verb_says_how_to_reinstall_it(scene: Scene) -> None:
+    scene.toolkit = ""
+    scene.argv = ["install"]
+    lines = scene.run("dash").err.splitlines()
+    assert lines[0].startswith("rawr: `install` is a command of the toolkit")
+    assert lines[1] == "  try: pipx install --force rawr-install"
