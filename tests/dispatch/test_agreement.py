@@ -11,7 +11,6 @@ from tests.dispatch.cases import Case, T
 from tests.dispatch.conftest import installed
 from tests.dispatch.scene import SHELLS, SHIM, TWIN, Scene
 
-
 # Of a toolkit that is gone the twin, which is part of it, can tell nothing.
 PAIRS = [
     pytest.param(case, runner, id=f"{case.name}-{runner}")
