@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 
 from rawr_install.errors import DispatchError, RawrError
 from rawr_install.program import find, is_program, on_windows, read_head, shebang
@@ -47,8 +46,12 @@ TRACE_VARIABLE = "RAWR_TRACE"
 GUARD_LIMIT = 8
 SHIM_MARK = b"rawr-install shell entry"
 
-Say = Callable[[str], None]
-Words = tuple[str, ...]
+TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Say = Callable[[str], None]
+    Words = tuple[str, ...]
 
 
 class Decision:

@@ -18,7 +18,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+
+TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 ROOT_VARIABLES = ("RAWR_WORKSPACE_ROOT", "RAWR_HQ_ROOT")
 FALLBACK_VARIABLE = "RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"

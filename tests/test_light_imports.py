@@ -10,7 +10,7 @@ import pytest
 FORBIDDEN = {
     "rawr_install": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "typing", "dataclasses"},
     "rawr_install.workspace": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "dataclasses"},
-    "rawr_install.dispatch": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "dataclasses"},
+    "rawr_install.dispatch": {"click", "platformdirs", "filelock", "json", "subprocess", "typing", "collections", "re"},
     "rawr_install.paths": {"click", "platformdirs", "packaging", "filelock", "subprocess", "tomllib"},
     "rawr_install.events": {
         "click",
