@@ -171,9 +171,9 @@ class _Style:
         self.unit = found.group(1) if found else "  "
         line = text[text.rfind("\n", 0, start) + 1 : start]
         self.outer = line[: len(line) - len(line.lstrip(" \t"))]
-        inside = text[start:end]
-        self.many_lines = "\n" in (text if inside.strip("[] \t") == "" else inside)
-        self.gap = " " if ", " in inside or ": " in inside else ""
+        sample = text.strip() if text[start:end].strip("[] \t\r\n") == "" else text[start:end]
+        self.many_lines = "\n" in sample
+        self.gap = " " if '": ' in sample else ""
 
     def element(self, value: object) -> str:
         if not self.many_lines:
