@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def _carry_out(look: Callable[[], Facts]) -> Repair:
         except _OvertakenError:
             continue
         except RawrError as error:
-            return Repair("failed", before, before, "the manifest was left as it was", error=error)
+            return Repair("failed", before, before, "the edit did not complete", error=error)
         return _checked(before, install_state.report(*_assessed(look)[:2]), backup)
     return Repair("failed", before, before, "the manifest kept changing", error=_busy(facts.manifest))
 
@@ -141,5 +142,6 @@ def _corrupt(found: Manifest) -> RefusedError:
     return RefusedError(
         f"The plugin manager manifest {found.path} is not usable ({found.problem}); it was left untouched.",
         code="MANIFEST_CORRUPT",
-        hint=f"mend the file, or move it away and repair again: mv {found.path} {found.path}.broken",
+        hint="mend the file, or move it away and repair again: "
+        + shlex.join(("mv", found.path, f"{found.path}.broken")),
     )
