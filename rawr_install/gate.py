@@ -139,14 +139,12 @@ def ask(
     return judge(exit_code, output, risk)
 
 
-def _run(
-    argv: list[str], cwd: str, environ: Mapping[str, str], waiting: Callable[[], None], limit: float = TIMEOUT
-) -> tuple[int, bytes]:
-    """Exit code and stdout; raises OSError when it cannot start, TimeoutError after ``limit`` seconds."""
+def _run(argv: list[str], cwd: str, environ: Mapping[str, str], waiting: Callable[[], None]) -> tuple[int, bytes]:
+    """Exit code and stdout; raises OSError when it cannot start, TimeoutError after :data:`TIMEOUT` seconds."""
     import subprocess
     import time
 
-    deadline = time.monotonic() + limit
+    deadline = time.monotonic() + TIMEOUT
     with subprocess.Popen(argv, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as gate:
         while True:
             try:
