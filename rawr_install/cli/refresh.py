@@ -46,7 +46,7 @@ def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: 
         return Outcome(done.to_json(), _lines(done), list(done.notes))
     try:
         done = _refresh(Hook(*hook), dry_run)
-    except (RawrError, OSError) as error:
+    except Exception as error:  # even a bug of ours is no reason for git to report a failure
         return _shrugged(error)
     for line in _news(done):
         note(f"rawr-install: {line}")
@@ -63,10 +63,10 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
 
 def _shrugged(error: Exception) -> Outcome:
     """A hook's failure: one line, and exit code 0, since git has done what it was asked."""
-    code = error.code if isinstance(error, RawrError) else "OS_ERROR"
-    way_out = remedy_text(error) if isinstance(error, RawrError) else ""
-    said = f"not refreshed: {error} [{code}]" + (f"; try: {way_out}" if way_out else "")
-    return Outcome({"acted": False, "reason": "failed", "code": code}, warnings=[f"rawr-install {said}"])
+    known = error if isinstance(error, RawrError) else RawrError(f"{type(error).__name__}: {error}")
+    way_out = remedy_text(known)
+    said = f"not refreshed: {known.message} [{known.code}]" + (f"; try: {way_out}" if way_out else "")
+    return Outcome({"acted": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"])
 
 
 def _lines(done: Refreshed) -> list[str]:

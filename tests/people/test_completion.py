@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
 
+from rawr_install import dispatch
 from rawr_install.cli.base import command, group
+from rawr_install.cli.completion import VERBS as REAL_VERBS
 from rawr_install.cli.completion import tree
-from rawr_install.command_tree import script
+from rawr_install.cli.main import root as real_root
+from rawr_install.command_tree import Node, script
+from tests.conftest import Machine
+from tests.people.conftest import PROJECT
 from tests.people.terminal import Terminal
 
 VERBS = ("install", "doctor")
@@ -25,7 +31,7 @@ def root() -> None:
 @command("install", changes=True)
 @click.argument("place", type=click.Path(file_okay=False), required=False)
 @click.option("--mode", "-m", type=click.Choice(["bun-symlink", "shim"]), help="It's the [kind] of `entry`: $HOME.")
-@click.option("--bin-dir", type=click.Path(file_okay=False), help="A folder.")
+@click.option("--bin-dir", metavar="DIR", help="A folder.")
 @click.option("--log", type=click.Path(), help="A file.")
 @click.option("--to", type=int, help="A number.")
 @click.option("--secret", hidden=True)
@@ -204,3 +210,49 @@ def test_a_completion_of_rawr_that_is_there_already_is_kept(place: Path, name: s
 def test_hostile_help_text_stays_text_in_every_shell(place: Path) -> None:
     shown = ask([shell("fish"), "--no-config", "-c", FISH, "rawr-install install --mo"], place)
     assert shown == {"--mode\tIt's the [kind] of `entry`: $HOME."}
+
+
+# -- the real command tree ----------------------------------------------------
+
+
+def words_below(node: Node) -> set[str]:
+    return {child.name for child in node.children}
+
+
+def test_the_printed_script_knows_every_command_and_option(machine: Machine) -> None:
+    """Asked in bash, path by path, the script offers what the command line itself has."""
+    printed = machine.rawr_install("completion", "bash", "--json").json["data"]
+    assert printed["shell"] == "bash"
+    (machine.folder / "script.bash").write_text(printed["script"])
+    nodes = list(tree(real_root).walk())
+    assert {"install", "doctor", "tour"} <= words_below(nodes[0])
+    for node in nodes:
+        line = f"rawr-install{node.path} "
+        offered = ask([shell("bash"), "--norc", "-c", BASH, "bash", line + "--"], machine.folder)
+        assert offered == {name for option in node.options for name in option.names if name.startswith("--")}
+        if node.children:
+            assert ask([shell("bash"), "--norc", "-c", BASH, "bash", line], machine.folder) == words_below(node)
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_every_shell_takes_the_real_script(machine: Machine, name: str) -> None:
+    done = machine.rawr_install("completion", name)
+    (machine.folder / f"script.{name}").write_text(done.out)
+    assert (done.code, done.err) == (0, "")
+    assert ask([shell(name), "-n", f"script.{name}"], machine.folder) == set()
+
+
+def test_checks_and_folders_are_offered_in_the_real_tree(machine: Machine) -> None:
+    nodes = {node.path: node for node in tree(real_root).walk()}
+    check = next(option for option in nodes[" doctor global"].options if "--check" in option.names)
+    assert {"entry.dangling", "owner.vanished"} <= set(check.values.words)
+    assert nodes[" activate"].argument.kind == "dir"
+
+
+def test_the_verbs_of_rawr_are_those_that_dispatch_keeps() -> None:
+    assert {verb.partition(":")[0] for verb in dispatch.VERBS} == set(REAL_VERBS)
+
+
+def test_the_command_page_is_current(machine: Machine) -> None:
+    done = machine.run(sys.executable, PROJECT / "scripts/gen_command_docs", "--check")
+    assert (done.code, done.err) == (0, "")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rawr_install import machine as machine_lock
 from tests.conftest import Machine, Ran, make_workspace
 
 HOOKS = Path(__file__).parent.parent.parent / "scripts/githooks"
@@ -337,6 +338,22 @@ def test_a_foreign_entry_is_a_line_on_stderr_and_is_tried_again(repository: Repo
     repository.machine.entry.unlink()
     repository.git("switch", "-q", "-c", "later")
     assert repository.acted
+
+
+def test_a_held_machine_lock_is_a_line_on_stderr(repository: Repository) -> None:
+    repository.own()
+    (lock,) = repository.machine.home.rglob("install.lock")
+    with machine_lock.locked(str(lock), "test", 5):
+        done = repository.git("switch", "-q", "other")
+    assert "not refreshed:" in done.err
+    assert not repository.acted
+
+
+@pytest.mark.parametrize("variables", [{"HOME": ""}, {"HOME": "relative"}])
+def test_called_for_a_hook_it_never_exits_with_a_failure(machine: Machine, variables: dict[str, str]) -> None:
+    done = machine.rawr_install("refresh", "--hook", "post-merge", "a", "b", env=variables)
+    assert (done.code, done.out, "NO_HOME" in done.err) == (0, "", True)
+    assert machine.rawr_install("refresh", env=variables).code == 2
 
 
 @pytest.mark.parametrize("old", ["0" * 40, "--output=pwned", "HEAD@{99}", "", "no such branch"])
