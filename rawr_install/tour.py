@@ -137,8 +137,7 @@ def environment(home: str, scripts: str, environ: Mapping[str, str]) -> dict[str
     """The steps' environment: the throw-away home, a PATH of its own, and nothing that leads elsewhere."""
     kept = {name: value for name, value in environ.items() if not name.startswith(("RAWR_", "XDG_", "BUN_", "GIT_"))}
     path = os.pathsep.join((scripts, os.path.join(home, ".bun", "bin"), os.defpath))
-    # Unbuffered: what a step says on stdout and stderr stays in the order in which it was said.
-    return {**kept, "HOME": home, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**kept, "HOME": home, "PATH": path}
 
 
 def scripts_folder() -> str:

@@ -85,8 +85,9 @@ def test_bun_is_missing_only_where_the_checkout_uses_it(
     assert ("bun.missing" in ids(needs)) is needed
 
 
-def test_the_remedy_for_a_pinned_bun_installs_that_release(tmp_path: Path) -> None:
-    need, *_ = bun.requirements(checkout(tmp_path, {"packageManager": "bun@1.2.3"}), environment(tmp_path), ask=True)
+@pytest.mark.parametrize("pin", ["bun@1.2.3", "bun@1.2.3+sha224.953c8233f7a9"])
+def test_the_remedy_for_a_pinned_bun_installs_that_release(tmp_path: Path, pin: str) -> None:
+    need, *_ = bun.requirements(checkout(tmp_path, {"packageManager": pin}), environment(tmp_path), ask=True)
     assert need.id == "bun.missing"
     assert need.remedy[-1].endswith("| bash -s bun-v1.2.3")
 
