@@ -77,7 +77,7 @@ def file_value(data: bytes, mode: int = 0o644) -> Value:
 
 
 def read_value(path: str) -> Value:
-    """What stands at ``path``; ``kept`` for whatever the toolkit never makes (folders, pipes, large files)."""
+    """What stands at ``path``; ``kept`` for what the toolkit never makes (a folder, a large file) or cannot read."""
     try:
         info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -86,8 +86,11 @@ def read_value(path: str) -> Value:
         return link_value(os.readlink(path))
     if not stat.S_ISREG(info.st_mode) or info.st_size > VALUE_LIMIT:
         return KEPT
-    with open(path, "rb") as file:
-        return file_value(file.read(), stat.S_IMODE(info.st_mode))
+    try:
+        with open(path, "rb") as file:
+            return file_value(file.read(), stat.S_IMODE(info.st_mode))
+    except PermissionError:
+        return KEPT
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from rawr_install import bun, machine, operations
-from rawr_install.cli.base import Outcome, command, note
-from rawr_install.errors import RawrError
+from rawr_install.cli.base import JSON_KEY, Outcome, command, note
+from rawr_install.entry import look
+from rawr_install.errors import RawrError, RefusedError
 from rawr_install.operations import Done, Request, Run
 from rawr_install.paths import Places
 from rawr_install.report import printable
@@ -115,7 +116,10 @@ rawr-install history                              the changes and their numbers
 def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Outcome:
     """Return to the owner and entry from before the last change."""
     done = operations.rollback(_places(), to, Run(dry_run, wait))
-    lines = [f"Rolled back: {change.describe()}" for change in done.plan.changes if change.role != "receipt"]
+    changes = [change for change in done.plan.changes if change.role != "receipt"]
+    lines = [f"Rolled back: {change.describe()}" for change in changes]
+    dangling = [change.path for change in changes if look(change.path).kind == "dangling"]
+    lines += [f"Note: {path} leads nowhere: the workspace that it had then is gone." for path in dangling]
     return _answer(done, dry_run, [*lines, *done.plan.notes])
 
 
@@ -151,7 +155,8 @@ def history() -> Outcome:
 
     records = read(_places().history_file)
     lines = [line for record in records for line in _record_lines(record.to_json())]
-    return Outcome({"records": [record.to_json() for record in records]}, lines or ["No changes yet."])
+    shown = [printable(line) for line in lines]
+    return Outcome({"records": [record.to_json() for record in records]}, shown or ["No changes yet."])
 
 
 # -- words ---------------------------------------------------------------------
@@ -240,8 +245,9 @@ def _answer(
 
 def _confirm(question: str) -> None:
     """Ask, where a person sits at a terminal and no document was asked for; elsewhere the command is the consent."""
-    if sys.stdin.isatty() and sys.stderr.isatty() and "--json" not in sys.argv:
-        click.confirm(question, abort=True, err=True)
+    asked = sys.stdin.isatty() and sys.stderr.isatty() and JSON_KEY not in click.get_current_context().meta
+    if asked and not click.confirm(question, err=True):
+        raise RefusedError("You declined, so nothing was changed.", code="DECLINED")
 
 
 def _places() -> Places:

@@ -30,7 +30,7 @@ __all__ = ["Done", "Request", "activate", "deactivate", "install", "mend", "pend
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its plan, whether it was carried out, what was mended first."""
+    """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) mended first."""
 
     plan: Plan
     changed: bool
@@ -120,10 +120,12 @@ def _with_instance(
 
 
 def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Run) -> Done:
-    if run.dry_run or not pending(places):
+    begun = pending(places)
+    if run.dry_run or not begun:
         plan = decide()
         if run.dry_run or not plan.changes:
-            return Done(plan, changed=False)
+            waiting = (f"An interrupted {record.command} of {record.at} is still to be mended." for record in begun)
+            return Done(plan, changed=False, mended=tuple(waiting))
     with machine.locked(places.machine_lock, command, run.wait):
         mended = tuple(transaction.recover(places))
         plan = decide()

@@ -190,7 +190,7 @@ def _owner_change(facts: Facts, instance: Instance) -> tuple[Change, ...]:
 def _writable_owner(facts: Facts) -> None:
     if facts.owner_value == KEPT:
         raise RefusedError(
-            f"The owner file {facts.owner_path} is no small regular file, so it is not replaced.",
+            f"The owner file {facts.owner_path} is no small regular file that you can read, so it is not replaced.",
             code="OWNER_FILE_UNUSABLE",
             remedy=("mv", facts.owner_path, facts.owner_path + ".broken"),
         )
@@ -342,7 +342,19 @@ def _rewind(facts: Facts, number: int) -> Plan:
     changes = [change for each in wanted.values() if (change := _rewound(facts, each)) is not None]
     order = {"owner": 0, "entry": 1, "receipt": 2}
     changes.sort(key=lambda change: order.get(change.role, 1))
-    return Plan("rollback", tuple(changes), {"undoneFrom": number}, rewound=number)
+    return Plan("rollback", tuple(changes), _view_after(changes) | {"undoneFrom": number}, rewound=number)
+
+
+def _view_after(changes: Iterable[Change]) -> dict[str, object]:
+    """Owner and entry after ``changes``, as far as they touch them, in install's and activate's words."""
+    view: dict[str, object] = {}
+    for change in changes:
+        if change.role == "owner":
+            text = change.after.data.decode("utf-8", "replace").strip()
+            view |= {"ownerFilePath": change.path, "ownerWorkspacePath": text or None}
+        elif change.role == "entry":
+            view |= {"entryPath": change.path, "target": change.after.target or None}
+    return view
 
 
 def _rewound(facts: Facts, earliest: Change) -> Change | None:

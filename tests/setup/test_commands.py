@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLI_SCRIPT, Machine, Ran
+from tests.people.terminal import Terminal
 
 
 def installed(machine: Machine, workspace: Path, seam: str, owner: Path | None = None) -> list[str]:
@@ -254,6 +255,11 @@ def test_a_path_that_the_owner_file_cannot_hold_is_refused(machine: Machine) -> 
     root = machine.workspace("two\nlines")
     assert error(machine.rawr_install("activate", root, "--json")) == (1, "WORKSPACE_PATH_UNSUITABLE")
     assert machine.rawr_install("install", "--workspace", root).code == 0
+    odd = machine.workspace("odd").rename(machine.folder / os.fsdecode(b"\xff"))
+    assert error(machine.rawr_install("activate", odd, "--json")) == (1, "WORKSPACE_PATH_UNSUITABLE")
+    assert machine.rawr_install("install", "--workspace", odd).code == 0
+    assert machine.run("rawr").code == 0 and "\\xff" in machine.rawr_install("history").out
+    assert machine.rawr_install("rollback").code == 0
     assert "two\\nlines" in machine.rawr_install("install", "--workspace", root).out
 
 
@@ -390,6 +396,13 @@ def test_rollback_mends_what_was_broken_by_hand_but_not_what_is_foreign(machine:
     assert machine.entry.read_text() == "mine" and pair(machine)[0] == "a"
 
 
+def test_rollback_to_a_workspace_that_is_gone_says_so(machine: Machine) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    machine.rawr_install("activate", a), machine.rawr_install("activate", b)
+    shutil.rmtree(a)
+    assert f"Note: {machine.entry} leads nowhere" in machine.rawr_install("rollback").out
+
+
 def test_rollback_of_uninstall_installs_again(machine: Machine) -> None:
     root = machine.workspace("a")
     machine.bun_bin.mkdir(parents=True)
@@ -496,6 +509,17 @@ def test_a_failing_install_of_dependencies_is_an_error_after_a_complete_activati
         assert error(ran) == (1, "INSTALL_DEPS_FAILED")
         assert ran.json["error"]["details"]["instanceRoot"] == str(root)
         assert machine.owner_file.read_text() == f"{root}\n"
+
+
+def test_uninstall_asks_a_person_and_takes_no_for_an_answer(machine: Machine) -> None:
+    machine.rawr_install("activate", machine.workspace("a"))
+    argv = [sys.executable, "-m", "rawr_install", "uninstall"]
+    for answer, said, left in (("n\n", "DECLINED", True), ("y\n", "Removed", False)):
+        with Terminal(argv, machine.env, machine.folder) as shown:
+            shown.wait("Remove the global rawr from this machine?")
+            shown.type(answer)
+            shown.wait(said)
+        assert machine.entry.is_symlink() is left
 
 
 def test_a_removed_current_folder_does_not_stop_an_absolute_path(machine: Machine) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -193,6 +195,62 @@ def test_an_owner_file_that_is_no_file_is_not_replaced(machine: Machine, make: C
     assert machine.rawr_install("install", "--workspace", root).code == 0
 
 
+class Ordinary(Machine):
+    """A machine whose commands an ordinary user runs, also where the tests run as root, whom no mode stops."""
+
+    def run(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
+        other = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
+        return super().run(*other, *argv, cwd=cwd, env={"PYTHONDONTWRITEBYTECODE": "1", **(env or {})})
+
+    def give(self) -> None:
+        """Everything belongs to that user from here on."""
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-hR", "65534:65534", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def ordinary() -> Iterator[Ordinary]:
+    # Not tmp_path: pytest's folders let nobody else in.
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        machine = Ordinary(Path(os.path.realpath(folder)))
+        if os.geteuid() == 0 and machine.rawr_install("--version").code != 0:
+            pytest.skip("as root this needs setpriv (util-linux) and a Python that other users can run")
+        yield machine
+
+
+def test_folders_without_write_permission_are_named_and_nothing_changes(ordinary: Ordinary) -> None:
+    a, b = ordinary.workspace("a"), ordinary.workspace("b")
+    ordinary.give()
+    assert ordinary.rawr_install("activate", a).code == 0
+    for folder, code in ((ordinary.bun_bin, "BIN_DIR_NOT_WRITABLE"), (ordinary.owner_file.parent, "PERMISSION_DENIED")):
+        folder.chmod(0o555)
+        refused(ordinary, code, "activate", b)
+        folder.chmod(0o755)
+        assert ordinary.owner_file.read_text() == f"{a}\n" and os.readlink(ordinary.entry).startswith(str(a))
+    assert ordinary.rawr_install("activate", b).code == 0
+
+
+def test_a_foreign_file_that_cannot_be_read_is_set_aside_all_the_same(ordinary: Ordinary) -> None:
+    root = ordinary.workspace("a")
+    ordinary.bun_bin.mkdir(parents=True)
+    a_file(ordinary)
+    ordinary.entry.chmod(0)
+    before = snapshot(ordinary.bun_bin)
+    ordinary.give()
+    assert ordinary.rawr_install("install", "--workspace", root, "--force").code == 0
+    assert ordinary.rawr_install("uninstall", "--yes").code == 0
+    assert snapshot(ordinary.bun_bin) == before
+
+
+def test_an_owner_file_that_cannot_be_read_is_not_replaced(ordinary: Ordinary) -> None:
+    root = ordinary.workspace("a")
+    ordinary.own("/elsewhere")
+    ordinary.owner_file.chmod(0)
+    ordinary.give()
+    refused(ordinary, "OWNER_FILE_UNUSABLE", "activate", root)
+
+
 # -- homes ---------------------------------------------------------------------------------
 
 
@@ -213,8 +271,6 @@ def test_without_a_home_nothing_is_done(machine: Machine, home: str | None) -> N
 
 
 def machine_argv() -> tuple[str, ...]:
-    import sys
-
     return (sys.executable, "-m", "rawr_install")
 
 
