@@ -33,7 +33,7 @@ def carry_out(change: Change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), permutations([ABSENT, OURS, OTHER], 2), ids=lambda value: getattr(value, "kind", None)
+    ("before", "after"), list(permutations([ABSENT, OURS, OTHER], 2)), ids=lambda value: getattr(value, "kind", None)
 )
 def test_a_change_and_its_inverse_lead_there_and_back(tmp_path: Path, before: Value, after: Value) -> None:
     change = Change("entry", str(tmp_path / "rawr"), before, after)
