@@ -17,21 +17,20 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from rawr_install import npm_range
+from rawr_install.reading import find_program
 from rawr_install.workspace import cli_path
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
 ASK_SECONDS = 10.0
 _MANIFEST_LIMIT = 4 << 20
 _VERSION = r"\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
-_HOMES = re.compile(rf"[/\\](?:bun|[a-z0-9]+-bun)(?:[/\\]|-)v?({_VERSION})[/\\]")
+_HOMES = rf"[/\\](?:bun|[a-z0-9]+-bun)(?:[/\\]|-)v?({_VERSION})[/\\]"
 _DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "workspaces")
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """One thing that is missing: a stable ``id``, one sentence, and the command that mends it.
 
     Ids: ``bun.missing``, ``bun.broken``, ``bun.version``, ``bun.range``,
@@ -61,9 +60,7 @@ def requirements(root: str, environ: Mapping[str, str], ask: bool) -> tuple[Need
 
 def find(environ: Mapping[str, str]) -> str | None:
     """The ``bun`` that a shell with this environment's PATH would start, or None."""
-    import shutil
-
-    return shutil.which("bun", path=environ.get("PATH", ""))
+    return find_program("bun", environ.get("PATH", ""))
 
 
 def read_version(bun: str) -> str | None:
@@ -108,6 +105,8 @@ def install_dependencies(root: str, environ: Mapping[str, str]) -> int | None:
 def satisfies(version: str, wanted: str) -> bool:
     """Whether the semantic ``version`` lies in the npm range ``wanted``; raises ValueError on what is neither."""
     from packaging.specifiers import SpecifierSet
+
+    from rawr_install import npm_range
 
     spelled = npm_range.pep440(version)
     return any(SpecifierSet(one).contains(spelled, prereleases=True) for one in npm_range.specifiers(wanted))
@@ -190,7 +189,7 @@ def _packaged_version(folder: str) -> str | None:
 
 def _version_in(real: str) -> str | None:
     """``.../bun/1.2.3/bin/bun`` (mise, asdf, Homebrew) or ``.../hash-bun-1.2.3/bin/bun`` (Nix)."""
-    found = _HOMES.search(real)
+    found = re.search(_HOMES, real)
     return found[1] if found else None
 
 

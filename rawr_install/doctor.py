@@ -6,9 +6,8 @@ crashes becomes a finding of its own and hides no other.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from rawr_install.checks import CHECKS, reason
 from rawr_install.errors import RawrError, UsageError
@@ -22,8 +21,7 @@ MESSAGE = "Global rawr is not configured for Bun-global execution"
 RANK = {status: rank for rank, status in enumerate(("crash", "fail", "warn", "info", "skip", "ok"))}
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """A diagnosis. ``findings`` holds what is not ``ok``, worst first; ``all_findings`` every check's answer."""
 
     reason: str
@@ -138,8 +136,17 @@ def _ours(facts: Facts) -> dict[str, object]:
         "entries": [_entry(facts, index) for index in range(len(facts.entries))],
         "fallbackEnabled": facts.around.fallback,
         "workspaceTrusted": facts.instance.trusted if facts.instance else None,
-        **({"shells": [dict(vars(shell)) for shell in facts.shells]} if facts.shells else {}),
+        "state": _state(facts),
+        **({"shells": [shell._asdict() for shell in facts.shells]} if facts.shells else {}),
     }
+
+
+def _state(facts: Facts) -> dict[str, object] | None:
+    state = facts.instance.state if facts.instance else None
+    if state is None:
+        return None
+    lock = {"status": state.lock_status, "holder": dict(state.holder) or None, "heldForSeconds": state.held_for}
+    return {"path": state.path, "fileStatus": state.file_status, "lock": lock}
 
 
 def _entry(facts: Facts, index: int) -> dict[str, object]:
@@ -154,48 +161,3 @@ def _entry(facts: Facts, index: int) -> dict[str, object]:
         "version": facts.path.versions.get(entry.path),
         "alsoAt": list(facts.path.also_at.get(entry.path, ())),
     }
-
-
-# -- for pasting in public -----------------------------------------------------
-
-
-def redacted(report: Report, *homes: str) -> Report:
-    """The report with the home folder shown as ``~`` wherever a path below it appears."""
-    hide = Redaction(*homes)
-    findings = (
-        replace(
-            finding,
-            summary=hide.text(finding.summary),
-            evidence=hide.mapping(finding.evidence),
-            remedy=finding.remedy
-            and replace(
-                finding.remedy, text=hide.text(finding.remedy.text), argv=tuple(map(hide.text, finding.remedy.argv))
-            ),
-        )
-        for finding in report.all_findings
-    )
-    return Report(report.reason, hide.mapping(report.wire), tuple(findings))
-
-
-class Redaction:
-    """Replaces the home folder, under its name and its real path, by ``~``."""
-
-    def __init__(self, *homes: str) -> None:
-        names = [re.escape(home) for home in homes if home.strip("/")]
-        # A path ends at a separator or at something that no further name could continue.
-        self._home = re.compile(f"(?:{'|'.join(names)})(?![\\w.-])") if names else None
-
-    def text(self, text: str) -> str:
-        return self._home.sub("~", text) if self._home else text
-
-    def mapping(self, values: Mapping[str, object]) -> dict[str, object]:
-        return {self.text(key): self.value(value) for key, value in values.items()}
-
-    def value(self, value: object) -> object:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return self.mapping(value)
-        if isinstance(value, Sequence):
-            return [self.value(item) for item in value]
-        return value

@@ -9,13 +9,12 @@ fails removes its own.
 from __future__ import annotations
 
 import os
-import secrets
 
 
 def temporary_name(path: str) -> str:
     """A fresh name beside ``path`` for a file on its way to becoming ``path``."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    return os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def write_all(fd: int, data: bytes) -> None:

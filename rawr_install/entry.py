@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawr_install.workspace import CLI_RELATIVE, cli_path, is_workspace
 
@@ -23,8 +23,7 @@ SHIM_MARK = b"rawr-install shell entry"
 _HEAD = 4096
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One ``rawr`` as found: ``real`` is None when it leads nowhere, ``instance`` the workspace it is linked to."""
 
     path: str

@@ -1,20 +1,22 @@
 """What one look at the machine found: frozen values that checks and plans are functions of. Pure.
 
+Named tuples with evaluated annotations: a doctor is quick, and a dataclass takes ten times as long to define, one
+with postponed annotations twice as long.
+
 :mod:`rawr_install.probe` fills them in. Paths are as found; a ``real`` path
 is None where nothing is there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
+from rawr_install.bun import Need
 from rawr_install.entry import Entry
 from rawr_install.workspace import Owner
 
 
-@dataclass(frozen=True)
-class Cli:
+class Cli(NamedTuple):
     """The workspace CLI's file; ``shebang`` is the interpreter it asks for, ``interpreter`` where that was found."""
 
     path: str
@@ -25,14 +27,26 @@ class Cli:
     interpreter: str | None = None
 
 
-@dataclass(frozen=True)
-class Instance:
+class State(NamedTuple):
+    """The state file and its lock, as :func:`rawr_install.state.inspect` names their statuses."""
+
+    path: str
+    file_status: str
+    lock_status: str
+    error: str = ""
+    holder: Mapping[str, object] = MappingProxyType({})
+    held_for: float | None = None
+    degraded: tuple[str, ...] = ()
+
+
+class Instance(NamedTuple):
     """The workspace that the report is about, and why this one.
 
     ``source`` is ``--workspace``, a variable's name, ``search`` or ``owner``;
     ``dependency_count`` counts ``workspace:`` ranges of the CLI package;
     ``shim_runs`` is the real path of the workspace that our shell entry would
-    run for somebody who stands in ``root``.
+    run for somebody who stands in ``root``; ``needs`` is what the checkout lacks;
+    ``state`` is None where it could not be looked at.
     """
 
     root: str
@@ -43,11 +57,16 @@ class Instance:
     version: str | None = None
     trusted: bool = True
     shim_runs: str | None = None
+    needs: tuple[Need, ...] = ()
+    state: State | None = None
 
 
-@dataclass(frozen=True)
-class Shell:
-    """What another kind of shell would find; ``problem`` says why it could not be asked."""
+class Shell(NamedTuple):
+    """What another kind of shell would find.
+
+    ``name`` is ``login``, ``gui`` or ``cron``; ``path`` its PATH; ``command``
+    what it would run for ``rawr``; ``problem`` why it could not be asked.
+    """
 
     name: str
     path: str | None = None
@@ -55,8 +74,7 @@ class Shell:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class OnPath:
+class OnPath(NamedTuple):
     """PATH, searched. ``entries`` are the distinct ``rawr`` in order.
 
     ``also_at`` maps an entry's path to further places of the same real file,
@@ -66,21 +84,21 @@ class OnPath:
     """
 
     entries: tuple[Entry, ...] = ()
-    also_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
+    also_at: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    versions: Mapping[str, str] = MappingProxyType({})
     folders_skipped: int = 0
     has_bun: bool = False
     pnpm_first: bool = False
     pnpm_first_wire: bool = False
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What else decides what runs.
 
     ``exposed``: files that others can write, with their modes; ``preloads``:
     modules that a ``bunfig.toml`` here loads; ``env_settings``: ``(file,
-    variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist.
+    variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist;
+    ``toolkits_gone``: shell entries of ours that can start no toolkit.
     """
 
     pnpm_shims: tuple[str, ...] = ()
@@ -88,10 +106,27 @@ class Surroundings:
     exposed: tuple[tuple[str, int], ...] = ()
     preloads: tuple[str, ...] = ()
     env_settings: tuple[tuple[str, str], ...] = ()
+    toolkits_gone: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Facts:
+class Problem(NamedTuple):
+    """Something that could not be read: the check it belongs to, one sentence, and the command that mends it."""
+
+    id: str
+    summary: str
+    remedy: tuple[str, ...] = ()
+
+
+class Records(NamedTuple):
+    """The toolkit's own records: ``astray`` are receipt items that are no longer as installed, with what is wrong;
+    ``pending`` names changes that were begun and not ended."""
+
+    astray: tuple[tuple[str, str], ...] = ()
+    pending: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Facts(NamedTuple):
     """The machine as one user sees it from one folder.
 
     ``refused`` is a root variable with a value that names no workspace.
@@ -107,6 +142,7 @@ class Facts:
     pnpm_wire: str
     path: OnPath = OnPath()
     around: Surroundings = Surroundings()
+    records: Records = Records()
     instance: Instance | None = None
     refused: tuple[str, str] | None = None
     lookalikes: tuple[str, ...] = ()

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rawr_install import durable
 from rawr_install.errors import RawrError
@@ -22,8 +20,7 @@ from rawr_install.links import Change
 KEPT_RECORDS = 50
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One change of the machine."""
 
     id: int
@@ -81,7 +78,7 @@ def begin(history_file: str, command: str, changes: Sequence[Change], rewound: i
 def close(history_file: str, record: Record, status: str) -> None:
     """Mark the record ``done`` or ``undone``, durably; raises OSError."""
     records = read(history_file)
-    _write(history_file, [replace(old, status=status) if old.id == record.id else old for old in records])
+    _write(history_file, [old._replace(status=status) if old.id == record.id else old for old in records])
 
 
 def _write(history_file: str, records: Sequence[Record]) -> None:
@@ -91,6 +88,8 @@ def _write(history_file: str, records: Sequence[Record]) -> None:
 
 def now() -> str:
     """The time as everywhere in the toolkit's files: ISO 8601, UTC, milliseconds, ``Z``."""
+    from datetime import UTC, datetime
+
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -17,12 +17,11 @@ All functions raise OSError as it comes; ``transaction`` gives it words.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawr_install import durable
 from rawr_install.errors import RefusedError
@@ -32,8 +31,7 @@ _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 VALUE_LIMIT = 1024 * 1024  # bytes; our own files are a few KiB
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """What stands at a name: ``absent``, a ``link``, a ``file`` with its bytes, or ``kept`` (foreign, not read)."""
 
     kind: str
@@ -44,7 +42,11 @@ class Value:
     @property
     def fingerprint(self) -> str:
         """What tells two values of one kind apart: a link's target, a file's SHA-256."""
-        return hashlib.sha256(self.data).hexdigest() if self.kind == "file" else self.target
+        if self.kind != "file":
+            return self.target
+        import hashlib
+
+        return hashlib.sha256(self.data).hexdigest()
 
     def to_json(self) -> dict[str, object]:
         if self.kind == "file":
@@ -93,8 +95,7 @@ def read_value(path: str) -> Value:
         return KEPT
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One name from ``before`` to ``after``; ``role`` is ``owner``, ``entry`` or ``receipt``."""
 
     role: str

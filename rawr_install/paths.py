@@ -10,18 +10,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from rawr_install.errors import UsageError
 
 
-@dataclass(frozen=True)
 class Places:
     """All places for one user on one machine; build it with :meth:`from_environ`."""
 
-    home: str
-    environ: Mapping[str, str]
+    def __init__(self, home: str, environ: Mapping[str, str]) -> None:
+        self.home = home
+        self.environ = environ
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Places:

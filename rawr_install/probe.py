@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
+from rawr_install import bun, inventory
 from rawr_install import workspace as ws
 from rawr_install.entry import Entry
 from rawr_install.entry import look as look_at
 from rawr_install.errors import UsageError
-from rawr_install.facts import Cli, Facts, Instance, OnPath, Shell, Surroundings
+from rawr_install.facts import Cli, Facts, Instance, OnPath, Records, Shell, State, Surroundings
 from rawr_install.paths import Places
+from rawr_install.reading import PATH_FOLDERS, interpreter_of, path_folders, read_bytes, read_json
 
 T = TypeVar("T")
-PATH_FOLDERS = 4096
-PACKAGE_LIMIT = 1 << 20
 SMALL_LIMIT = 64 * 1024
 ENV_FILES = (".env", ".env.development", ".env.local")
 # Variables with which a .env file decides what runs, or what runs before it.
@@ -45,17 +44,21 @@ def look(
     attempt = _Attempt()
     owner = ws.read_owner(places.owner_file)
     refused, lookalikes, instance = _instance(places, cwd, environ, workspace, owner)
-    bun_entry = _named_by(look_at(places.bun_entry), instance)
+    if instance:
+        real = instance.real
+        instance = instance._replace(state=attempt("state", lambda: _state(real), None))
+    path = attempt("PATH", lambda: _on_path(places, environ, instance), OnPath())
     return Facts(
         home=places.home,
         cwd=cwd,
         bun_bin_dir=places.bun_bin_dir,
-        bun_entry=bun_entry,
+        bun_entry=_named_by(look_at(places.bun_entry), instance),
         owner_file=places.owner_file,
         owner=owner,
         pnpm_wire=places.pnpm_shim_wire,
-        path=attempt("PATH", lambda: _on_path(places, environ.get("PATH", ""), instance), OnPath()),
-        around=attempt("surroundings", lambda: _surroundings(places, environ, cwd), Surroundings()),
+        path=path,
+        around=attempt("surroundings", lambda: _surroundings(places, environ, cwd, path), Surroundings()),
+        records=attempt("records", lambda: inventory.look(places), Records()),
         instance=instance,
         refused=refused,
         lookalikes=lookalikes,
@@ -89,24 +92,18 @@ def current_folder() -> str | None:
 # -- PATH ----------------------------------------------------------------------
 
 
-def _folders(path_variable: str) -> tuple[list[str], int]:
-    """The distinct folders of PATH and how many were left out; an empty one is the current folder (POSIX)."""
-    distinct = list(dict.fromkeys(path_variable.split(os.pathsep))) if path_variable else []
-    return [folder or "." for folder in distinct[:PATH_FOLDERS]], max(0, len(distinct) - PATH_FOLDERS)
-
-
-def _on_path(places: Places, path_variable: str, instance: Instance | None) -> OnPath:
-    folders, skipped = _folders(path_variable)
+def _on_path(places: Places, environ: Mapping[str, str], instance: Instance | None) -> OnPath:
+    folders, skipped = path_folders(environ.get("PATH", ""))
     entries, also_at = _entries(folders, instance)
-    order, bun = _Order(folders), places.bun_bin_dir
+    order, bun_dir = _Order(folders), places.bun_bin_dir
     return OnPath(
         entries,
         also_at,
-        _versions(entries),
+        _versions(entries, places.home, environ.get("PATH", "")),
         skipped,
-        order.has(bun),
-        any(order.before(os.path.dirname(shim), bun) for shim in places.pnpm_shims),
-        order.before(os.path.dirname(places.pnpm_shim_wire), bun),
+        order.has(bun_dir),
+        any(order.before(os.path.dirname(shim), bun_dir) for shim in places.pnpm_shims),
+        order.before(os.path.dirname(places.pnpm_shim_wire), bun_dir),
     )
 
 
@@ -127,7 +124,7 @@ def _entries(folders: list[str], instance: Instance | None) -> tuple[tuple[Entry
 def _named_by(entry: Entry, instance: Instance | None) -> Entry:
     """The entry, seen as a link to ``instance`` also where that CLI's own file is a link to somewhere else."""
     if instance and entry.link and entry.real == instance.cli.real and entry.kind in ("foreign", "workspace-link"):
-        return replace(entry, kind="workspace-link", instance=instance.real)
+        return entry._replace(kind="workspace-link", instance=instance.real)
     return entry
 
 
@@ -197,6 +194,19 @@ def _examine(places: Places, environ: Mapping[str, str], root: str, source: str)
         version=version if isinstance(version, str) else None,
         trusted=ws.is_trusted(root, places.trusted_file),
         shim_runs=os.path.realpath(dispatched) if dispatched else None,
+        needs=bun.requirements(root, environ, ask=False),
+    )
+
+
+def _state(root: str) -> State:
+    folder = os.path.join(root, ".rawr", "state")
+    if not os.path.lexists(folder):
+        return State(os.path.join(folder, "state.json"), "missing", "free")
+    from rawr_install import inspection  # only where there is something to look at
+
+    seen = inspection.look(os.path.join(folder, "state.json"))
+    return State(
+        seen.path, seen.file_status, seen.lock_status, seen.error, seen.holder, seen.held_for, tuple(seen.degraded)
     )
 
 
@@ -214,46 +224,32 @@ def _cli(root: str, path_variable: str) -> Cli:
     return Cli(path, os.path.realpath(path), True, executable, shebang, interpreter)
 
 
-def interpreter_of(path: str, path_variable: str) -> tuple[str, str | None]:
-    """The interpreter that a script's first line asks for, and the file it leads to (None: not there)."""
-    first = read_bytes(path, 256).split(b"\n")[0].decode("utf-8", "surrogateescape")
-    words = first[2:].split() if first.startswith("#!") else []
-    if words and os.path.basename(words[0]) == "env":
-        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-    if not words:
-        return "", None
-    return words[0], find_program(words[0], path_variable)
-
-
-def find_program(name: str, path_variable: str) -> str | None:
-    """The executable file that a shell would run for ``name``; None when there is none."""
-    folders = [""] if os.sep in name else _folders(path_variable)[0]
-    candidates = (os.path.join(folder, name) for folder in folders)
-    return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
-
-
 # -- surroundings --------------------------------------------------------------
 
 
-def _surroundings(places: Places, environ: Mapping[str, str], cwd: str | None) -> Surroundings:
+def _surroundings(places: Places, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Surroundings:
     return Surroundings(
         tuple(shim for shim in places.pnpm_shims if os.path.exists(shim)),
         ws.fallback_enabled(places.fallback_file, environ),
         _exposed(places),
         _preloads(cwd),
         _env_settings(cwd),
+        inventory.toolkits_gone(path.entries, places, environ),
     )
 
 
-def _versions(entries: tuple[Entry, ...]) -> dict[str, str]:
+def _versions(entries: tuple[Entry, ...], home: str, path_variable: str) -> dict[str, str]:
     """Versions that can be read without running anything, by entry path."""
-    found: dict[str, str] = {}
-    for entry in entries:
-        if entry.instance:
-            version = read_json(os.path.join(entry.instance, "apps", "cli", "package.json")).get("version")
-            if isinstance(version, str):
-                found[entry.path] = version
-    return found
+    read = ((entry.path, _version(entry, home, path_variable)) for entry in entries)
+    return {path: version for path, version in read if version}
+
+
+def _version(entry: Entry, home: str, path_variable: str) -> str | None:
+    if entry.instance:
+        version = read_json(os.path.join(entry.instance, "apps", "cli", "package.json")).get("version")
+        return version if isinstance(version, str) else None
+    toolkit = inventory.toolkit_of(entry.path, home, path_variable) if entry.kind == "shim" else None
+    return inventory.version_of_toolkit(toolkit) if toolkit else None
 
 
 def _exposed(places: Places) -> tuple[tuple[str, int], ...]:
@@ -300,35 +296,3 @@ def _variables(data: bytes) -> Iterator[str]:
         name, equals, _ = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
             yield name.strip()
-
-
-# -- bounded reads -------------------------------------------------------------
-
-
-def read_bytes(path: str, limit: int) -> bytes:
-    """At most ``limit`` bytes of a regular file; empty when it cannot be read or is something else."""
-    try:
-        # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    except (OSError, ValueError):
-        return b""
-    try:
-        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-
-
-def read_json(path: str) -> dict[str, object]:
-    """A small JSON object; empty when it is unreadable, too large, too deep or something else."""
-    import json
-
-    data = read_bytes(path, PACKAGE_LIMIT + 1)
-    if len(data) > PACKAGE_LIMIT:
-        return {}
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -10,14 +10,13 @@ the order of installation. An empty receipt is no file.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 from rawr_install.errors import RawrError
 from rawr_install.links import ABSENT, Change, Value, file_value, read_value
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One name that is ours."""
 
     path: str
@@ -59,7 +58,7 @@ def value_of(items: Receipt) -> Value:
     """The receipt as what stands at its place."""
     if not items:
         return ABSENT
-    document = {"version": 1, "items": [asdict(item) for item in items]}
+    document = {"version": 1, "items": [item._asdict() for item in items]}
     return file_value((json.dumps(document, indent=2) + "\n").encode())
 
 
@@ -71,5 +70,5 @@ def record(items: Receipt, change: Change) -> Receipt:
         return others
     made = Item(change.path, change.role, change.after.kind, change.after.fingerprint, change.aside)
     if known and change.aside is None:
-        made = replace(made, setAside=known.setAside)
+        made = made._replace(setAside=known.setAside)
     return (*others, made)

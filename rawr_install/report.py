@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from rawr_install.errors import RawrError
 
@@ -17,8 +18,7 @@ SCHEMA_VERSION = 1
 STATUSES = ("ok", "info", "warn", "fail", "skip", "crash")
 
 
-@dataclass(frozen=True)
-class Remedy:
+class Remedy(NamedTuple):
     """The way out of a finding: words for a person, an argument vector for a program."""
 
     text: str
@@ -28,14 +28,13 @@ class Remedy:
         return {"text": self.text, "argv": list(self.argv)}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What one check found. ``id`` is stable; ``status`` is one of :data:`STATUSES`."""
 
     id: str
     status: str
     summary: str
-    evidence: Mapping[str, object] = field(default_factory=dict)
+    evidence: Mapping[str, object] = MappingProxyType({})
     remedy: Remedy | None = None
     fixable: bool = False
 

@@ -8,7 +8,7 @@ terminal's escape codes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawr_install.doctor import FAILED, HEALTHY, Report
 from rawr_install.report import Finding, printable
@@ -17,8 +17,7 @@ COLOURS = {"fail": "31", "crash": "35", "warn": "33", "ok": "32", "info": "36", 
 LABEL_WIDTH = 10
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """What the terminal can show: columns, colour, and characters beyond ASCII."""
 
     width: int = 80

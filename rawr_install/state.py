@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from rawr_install import inspection, lock
 from rawr_install import lease as leases
-from rawr_install import lock
 from rawr_install.durable import write_file
-from rawr_install.errors import RawrError, StateError, UsageError
+from rawr_install.errors import StateError, UsageError
+from rawr_install.inspection import Inspection
 from rawr_install.lock import Options as RepoStateMutationOptions
 from rawr_install.schema import (
     Malformed,
@@ -30,9 +31,9 @@ from rawr_install.schema import (
     settled,
 )
 from rawr_install.snapshot import Snapshot
-from rawr_install.volume import is_local
 
 __all__ = [
+    "Inspection",
     "PluginLists",
     "RepoState",
     "RepoStateMutationOptions",
@@ -259,57 +260,6 @@ def _keep_last_good(folder: str, data: bytes, durable: bool) -> None:
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What stands in the state folder, looked at without changing anything.
-
-    ``file_status``: ``missing, ok, corrupt, version, unreadable``; ``lock_status``:
-    ``free, held, abandoned, unreadable``; ``held_for`` in seconds by the holder's own record.
-    """
-
-    path: str
-    file_status: str
-    lock_status: str
-    error: str = ""
-    error_code: str = ""
-    holder: dict[str, object] = field(default_factory=dict)
-    held_for: float | None = None
-    proof: str = ""
-    degraded: tuple[str, ...] = ()
-    state: RepoState | None = None
-
-
 def inspect(repo_root: str | os.PathLike[str]) -> Inspection:
     """Look at state and lock, for the doctor and ``state show``; raises UsageError for a root that does not exist."""
-    path = state_path(repo_root)
-    file_status, error, code, state = _file_status(path)
-    lock_status, holder, held_for, proof = _lock_status(os.path.dirname(path))
-    return Inspection(path, file_status, lock_status, error, code, holder, held_for, proof, _limits(path), state)
-
-
-_STATUS = {"STATE_CORRUPT": "corrupt", "STATE_VERSION_UNSUPPORTED": "version", "STATE_UNREADABLE": "unreadable"}
-
-
-def _file_status(path: str) -> tuple[str, str, str, RepoState | None]:
-    try:
-        snapshot = Snapshot(path)
-        snapshot.close()
-        return "missing" if snapshot.data is None else "ok", "", "", _parsed(snapshot.data, path)
-    except RawrError as error:
-        return _STATUS[error.code], error.message, error.code, None
-
-
-def _lock_status(folder: str) -> tuple[str, dict[str, object], float | None, str]:
-    found = leases.look(os.path.join(folder, "state.lock"))
-    if found is None:
-        return "free", {}, None, ""
-    try:
-        proof = leases.judge(found, 0.0, is_local(folder))
-        status = "abandoned" if proof else "held" if found.pid else "unreadable"
-        return status, found.describe(), max(0.0, found.age), proof
-    finally:
-        found.close()
-
-
-def _limits(path: str) -> tuple[str, ...]:
-    return () if is_local(os.path.dirname(path)) else ("not a local file system",)
+    return inspection.look(state_path(repo_root))

@@ -21,10 +21,10 @@ LEVEL = {
     "otel": 1,
     "paths": 1,
     "processes": 1,
+    "program": 1,
     "report": 1,
     "telemetry": 1,
     "volume": 1,
-    "program": 1,
     "workspace": 1,
     "bun": 2,
     "entry": 2,
@@ -33,10 +33,12 @@ LEVEL = {
     "gate": 2,
     "lease": 2,
     "plugins": 2,
+    "reading": 2,
     "sample": 2,
     "schema": 2,
     "snapshot": 2,
     "turnstile": 2,
+    "inspection": 3,
     "links": 3,
     "lock": 3,
     "machine": 3,
@@ -52,10 +54,14 @@ LEVEL = {
     "transaction": 5,
     "web": 5,
     "checks": 6,
-    "probe": 6,
+    "inventory": 6,
     "doctor": 7,
+    "probe": 7,
+    "fixes": 8,
     "operations": 8,
+    "redact": 8,
     "screen": 8,
+    "shells": 8,
     "refresh": 9,
     "tour": 9,
     "cli": 10,
@@ -69,7 +75,7 @@ HOME_OF = {
     "packaging": {"bun"},
     "opentelemetry": {"otel"},
 }
-PURE = {"schema", "report", "facts", "checks", "doctor", "screen"}
+PURE = {"schema", "report", "facts", "checks", "doctor", "screen", "redact"}
 MACHINE = {"os", "sys", "subprocess", "pathlib", "shutil", "socket", "tempfile", "time"}
 
 

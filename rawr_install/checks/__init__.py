@@ -7,8 +7,8 @@ machine whose verdict is healthy nothing is worse than ``warn``.
 
 from __future__ import annotations
 
-from rawr_install.checks import entry, owner, surroundings, workspace
+from rawr_install.checks import entry, owner, state, surroundings, workspace
 from rawr_install.checks.registry import CHECKS, Check
 from rawr_install.checks.verdict import reason
 
-__all__ = ["CHECKS", "Check", "entry", "owner", "reason", "surroundings", "workspace"]
+__all__ = ["CHECKS", "Check", "entry", "owner", "reason", "state", "surroundings", "workspace"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
@@ -11,8 +11,7 @@ from rawr_install.report import Finding, Remedy
 Judge = Callable[[Facts], "Finding | None"]
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One check: ``title`` says what it looks for, ``judge`` answers None where all is well."""
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from rawr_install.checks.registry import check
+from rawr_install.checks.registry import Judge, check, command, set_up
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
 
@@ -18,6 +18,58 @@ def writable(facts: Facts) -> Finding | None:
     evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.around.exposed}}
     summary = f"Others can write {', '.join(paths)}, and so decide what rawr runs."
     return Finding("policy.writable", "warn", summary, evidence, Remedy(shlex.join(argv), argv), fixable=True)
+
+
+@check("toolkit.gone", "our shell entry finds a toolkit that can start")
+def toolkit_gone(facts: Facts) -> Finding | None:
+    gone = facts.around.toolkits_gone
+    if not gone:
+        return None
+    summary = f"{gone[0]} finds no rawr-install that can start: its Python is gone."
+    remedy = command("install", "--mode", "shim", "--bin-dir", gone[0].rpartition("/")[0])
+    return Finding("toolkit.gone", "warn", summary, {"entries": gone}, remedy, fixable=True)
+
+
+@check("receipt.disagrees", "what the toolkit installed is as it was installed")
+def receipt_disagrees(facts: Facts) -> Finding | None:
+    astray = facts.records.astray
+    if not astray:
+        return None
+    said = ", ".join(f"{path} is {what}" for path, what in astray)
+    summary = f"The receipt and the disk disagree: {said}."
+    return Finding("receipt.disagrees", "warn", summary, {"items": dict(astray)}, set_up(facts))
+
+
+@check("operation.pending", "no change of the machine was interrupted")
+def pending(facts: Facts) -> Finding | None:
+    begun = facts.records.pending
+    if not begun:
+        return None
+    summary = f"A change was begun and not ended ({', '.join(begun)}); the next changing command mends it."
+    return Finding("operation.pending", "warn", summary, {"pending": begun}, set_up(facts), fixable=True)
+
+
+UNREADABLE = {
+    "receipt.unreadable": "the receipt can be read",
+    "history.unreadable": "the history can be read",
+}
+
+
+def _unreadable(check_id: str) -> Judge:
+    """The check of one record of the toolkit's own."""
+
+    def judge(facts: Facts) -> Finding | None:
+        problem = next((problem for problem in facts.records.problems if problem.id == check_id), None)
+        if problem is None:
+            return None
+        remedy = Remedy(shlex.join(problem.remedy), problem.remedy)
+        return Finding(check_id, "warn", problem.summary, {}, remedy, fixable=True)
+
+    return judge
+
+
+for _id, _title in UNREADABLE.items():
+    check(_id, _title)(_unreadable(_id))
 
 
 @check("project.bunfig-preload", "no bunfig.toml here loads code before rawr")

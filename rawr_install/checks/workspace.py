@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from rawr_install.checks.registry import check, command
+from rawr_install.checks.registry import Judge, check, command
 from rawr_install.checks.verdict import reason
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
@@ -54,8 +54,8 @@ def cli_not_executable(facts: Facts) -> Finding | None:
 @check("workspace.interpreter-missing", "the workspace CLI's interpreter is there")
 def interpreter_missing(facts: Facts) -> Finding | None:
     cli = facts.instance.cli if facts.instance else None
-    if cli is None or not cli.executable or not cli.shebang or cli.interpreter:
-        return None
+    if cli is None or not cli.executable or not cli.shebang or cli.interpreter or cli.shebang == "bun":
+        return None  # bun is a check of its own
     summary = f"The workspace CLI asks for {cli.shebang}, which is not on PATH: {cli.path}"
     remedy = Remedy(f"install {cli.shebang}, or put its folder on PATH")
     return Finding("workspace.interpreter-missing", "warn", summary, {"path": cli.path, "wanted": cli.shebang}, remedy)
@@ -69,3 +69,30 @@ def untrusted(facts: Facts) -> Finding | None:
     real = facts.instance.real
     summary = f"{real} belongs to another user and is not trusted; the shell entry refuses to run it."
     return Finding("workspace.untrusted", status, summary, {"path": real}, command("trust", "add", real))
+
+
+NEEDS = {
+    "bun.missing": "Bun is on PATH where the workspace needs it",
+    "bun.version": "Bun is the version that package.json asks for",
+    "bun.range": "package.json asks for Bun by a version range",
+    "dependencies.missing": "the workspace's dependencies are installed",
+    "package.unreadable": "the workspace's package.json is a JSON object",
+}
+
+
+def _need(check_id: str) -> Judge:
+    """The check of one thing that a checkout may lack (:mod:`rawr_install.bun` says when)."""
+
+    def judge(facts: Facts) -> Finding | None:
+        needs = facts.instance.needs if facts.instance else ()
+        need = next((need for need in needs if need.id == check_id), None)
+        if need is None:
+            return None
+        remedy = Remedy(shlex.join(need.remedy), need.remedy) if need.remedy else None
+        return Finding(check_id, "warn", need.summary, {}, remedy)
+
+    return judge
+
+
+for _id, _title in NEEDS.items():
+    check(_id, _title)(_need(_id))

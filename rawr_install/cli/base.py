@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -22,8 +21,7 @@ from rawr_install.report import failure, printable, remedy_text, success, to_tex
 JSON_KEY = "rawr_install.json"  # in click's ctx.meta, for the one command that prints by itself
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a command has to say: ``data`` for programs, ``lines`` for people.
 
     A negative outcome that still has everything to tell (an unhealthy doctor)
@@ -37,13 +35,11 @@ class Outcome:
     told: bool = False  # the lines tell the warnings themselves
 
 
-@dataclass
-class Context:
+class Context(NamedTuple):
     """The facts of one invocation that the printer needs."""
 
     command: str = ""
     json: bool = False
-    extra: dict[str, object] = field(default_factory=dict)
 
 
 Body = Callable[..., Outcome]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from rawr_install.cli.base import Outcome, command, group
+from rawr_install.cli.base import Outcome, command, group, note
+from rawr_install.errors import UsageError
 from rawr_install.paths import Places
 
 if TYPE_CHECKING:
+    from rawr_install.doctor import Report
+    from rawr_install.facts import Shell
+    from rawr_install.fixes import Fix
     from rawr_install.screen import Style
+
+LIST = ("rawr-install", "doctor", "global", "--list-checks")
 
 
 @group("doctor", help="Find out why rawr misbehaves.")
@@ -29,36 +35,111 @@ rawr-install doctor global --check path.shadowed --check bun.missing
 
 
 @command("global", epilog=EXAMPLES)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--workspace", metavar="PATH", help="Judge this workspace instead of the current folder's.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every check, also those that found nothing.")
 @click.option("--check", "only", metavar="ID", multiple=True, help="Report only this check (may be repeated).")
 @click.option("--list-checks", is_flag=True, help="List the checks and stop.")
 @click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
+@click.option(
+    "--fix", is_flag=True, help="Run the reversible remedies (of the findings ID..., or of all), then look again."
+)
+@click.option("--dry-run", is_flag=True, help="With --fix: print the plan and change nothing.")
+@click.option("--yes", "-y", is_flag=True, help="With --fix: do not ask first.")
 @click.option("--redact", is_flag=True, help="Show the home folder as ~, for pasting in public.")
+@click.option("--login-shell", is_flag=True, help="Also ask a login shell what it would find (starts one).")
 def doctor_global(
-    workspace: str | None, verbose: bool, only: tuple[str, ...], list_checks: bool, strict: bool, redact: bool
+    ids: tuple[str, ...],
+    workspace: str | None,
+    only: tuple[str, ...],
+    list_checks: bool,
+    fix: bool,
+    dry_run: bool,
+    yes: bool,
+    login_shell: bool,
+    **view: bool,
 ) -> Outcome:
     """Say whether the rawr on PATH leads to the current instance, and if not, why and what to do.
 
-    Reads only: no network, no subprocess, nothing written.
+    Reads only, unless --fix is given: no network, no subprocess, nothing written.
     """
-    from rawr_install import doctor, probe, screen
-
     if list_checks:
         return _list()
-    places = Places.from_environ(os.environ)
-    facts = probe.look(places, probe.current_folder(), os.environ, workspace)
-    report = doctor.diagnose(facts, only)
+    if not fix and (ids or dry_run or yes):
+        raise UsageError(
+            "ID..., --dry-run and --yes go with --fix.", remedy=("rawr-install", "doctor", "global", "--fix")
+        )
+    look = Look(workspace, only, login_shell)
+    report = look()
+    fixes: tuple[Fix, ...] = ()
+    if fix:
+        fixes = _mend(look(every=True), ids, dry_run, yes)
+        report = report if dry_run else look()
+    return _outcome(report, fixes, every=view["verbose"] or bool(only), strict=view["strict"], redact=view["redact"])
+
+
+class Look(NamedTuple):
+    """How to look, so that one can look again after a fix."""
+
+    workspace: str | None
+    only: tuple[str, ...]
+    login_shell: bool
+
+    def __call__(self, every: bool = False) -> Report:
+        from rawr_install import doctor, probe
+
+        places = Places.from_environ(os.environ)
+        shells = _shells(places) if self.login_shell else ()
+        facts = probe.look(places, probe.current_folder(), os.environ, self.workspace, shells)
+        return doctor.diagnose(facts, () if every else self.only)
+
+
+def _mend(report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool) -> tuple[Fix, ...]:
+    from rawr_install import checks, fixes
+
+    if unknown := sorted(set(ids) - set(checks.CHECKS)):
+        raise UsageError(f"No such check: {', '.join(unknown)}.", code="UNKNOWN_CHECK", remedy=LIST)
+    planned = fixes.plan(report.all_findings, ids)
+    if dry_run or not planned or not _agreed(planned, yes):
+        return planned
+    return tuple(fixes.execute(fix, os.environ) for fix in planned)
+
+
+def _agreed(planned: tuple[Fix, ...], yes: bool) -> bool:
+    """Ask on a terminal; without one, or with --yes, the option itself is the consent."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    for fix in planned:
+        for line in fix.lines():
+            note(line)
+    return click.confirm("Run these commands?", err=True)
+
+
+def _outcome(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: bool, redact: bool) -> Outcome:
+    from rawr_install import screen
+
+    if fixes:
+        report = report._replace(wire={**report.wire, "fixes": [fix.to_json() for fix in fixes]})
+    style = terminal_style()
+    told = [style.plain(line) for fix in fixes for line in fix.lines()]
     if redact:
-        report = doctor.redacted(report, places.home, os.path.realpath(places.home))
-    every = verbose or bool(only)
-    return Outcome(
-        report.data(every),
-        screen.render(report, terminal_style(), every, strict),
-        report.warnings,
-        report.error(strict, every),
-        told=True,
-    )
+        from rawr_install.redact import Redaction
+
+        hide = Redaction(*_homes())
+        report, told = hide.report(report), [hide.text(line) for line in told]
+    lines = [*screen.render(report, style, every, strict), *(("", *told) if told else ())]
+    return Outcome(report.data(every), lines, report.warnings, report.error(strict, every), told=True)
+
+
+def _homes() -> tuple[str, ...]:
+    home = Places.from_environ(os.environ).home
+    return (home, os.path.realpath(home))
+
+
+def _shells(places: Places) -> tuple[Shell, ...]:
+    from rawr_install import shells
+
+    return shells.ask(places.environ)
 
 
 doctor.add_command(doctor_global)

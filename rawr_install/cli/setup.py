@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -82,7 +81,7 @@ def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bo
     lines = [*_install_lines(done), *_owner_lines(done), *done.plan.notes, *_need_lines(needs)]
     more = {"needs": [need.to_json() for need in needs], "installDeps": deps}
     outcome = _answer(done, dry_run, lines, more)
-    return replace(outcome, error=_deps_failed(root, outcome)) if deps == "failed" else outcome
+    return outcome._replace(error=_deps_failed(root, outcome)) if deps == "failed" else outcome
 
 
 @command(
