@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def main() -> int:
     """Run the twin for ``dispatch``, the command line for everything else; returns the exit code."""
     if sys.argv[1:2] == ["dispatch"]:
         from rawr_install import dispatch
 
-        return dispatch.main(sys.argv[2:])
+        return dispatch.main(sys.argv[2:], _run_command)
+    return _run_command(sys.argv[1:])
+
+
+def _run_command(argv: Sequence[str]) -> int:
     from rawr_install.cli.main import main as run_command
 
-    return run_command(sys.argv[1:])
+    return run_command(argv)
 
 
 if __name__ == "__main__":

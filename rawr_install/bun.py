@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from rawr_install.reading import find_program
+from rawr_install import program
 from rawr_install.workspace import cli_path
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
@@ -60,7 +60,7 @@ def requirements(root: str, environ: Mapping[str, str], ask: bool) -> tuple[Need
 
 def find(environ: Mapping[str, str]) -> str | None:
     """The ``bun`` that a shell with this environment's PATH would start, or None."""
-    return find_program("bun", environ.get("PATH", ""))
+    return program.find("bun", environ.get("PATH", ""))
 
 
 def read_version(bun: str) -> str | None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
     Words = tuple[str, ...]
+    Toolkit = Callable[[Words], int]
 
 
 class Decision:
@@ -72,11 +73,14 @@ class Decision:
         self.program = program
 
 
-def main(argv: list[str]) -> int:
-    """Decide and act; returns an exit code only where no workspace CLI took the process over."""
+def main(argv: list[str], toolkit: Toolkit) -> int:
+    """Decide and act; returns an exit code only where no workspace CLI took the process over.
+
+    ``toolkit`` runs a command of the toolkit's own.
+    """
     say = _trace if os.environ.get(TRACE_VARIABLE) == "1" else _silent
     try:
-        return _act(decide(tuple(argv), _cwd(), os.environ, say), say)
+        return _act(decide(tuple(argv), _cwd(), os.environ, say), say, toolkit)
     except RawrError as error:
         say(f"refused: {error.code}, exit {error.exit_code}")
         return _explain(error)
@@ -289,10 +293,8 @@ def _no_interpreter(cli: str, program: str) -> DispatchError:
 # -- acting --------------------------------------------------------------------------
 
 
-def _act(decision: Decision, say: Say) -> int:
+def _act(decision: Decision, say: Say, toolkit: Toolkit) -> int:
     if decision.action == "toolkit":
-        from rawr_install.cli.main import main as toolkit
-
         return toolkit(decision.words)
     if decision.action == "greet":
         return _greet(decision.words)

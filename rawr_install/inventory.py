@@ -6,13 +6,15 @@ Reads only. Records that cannot be read are a problem to report, not a reason to
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 
 from rawr_install.entry import Entry
 from rawr_install.errors import RawrError
 from rawr_install.facts import Problem, Records
 from rawr_install.paths import Places
-from rawr_install.reading import find_program, interpreter_of, read_bytes
+from rawr_install.program import find, is_program
+from rawr_install.reading import interpreter_of, read_bytes
 
 SHIM_LIMIT = 16 * 1024
 
@@ -79,23 +81,24 @@ def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
     candidates = (
         os.path.join(os.path.dirname(shim), "rawr-install"),
         _recorded(shim),
-        find_program("rawr-install", path_variable),
+        find("rawr-install", path_variable),
         os.path.join(home, ".local", "bin", "rawr-install"),
     )
     return next((path for path in candidates if path and _starts(path, path_variable)), None)
 
 
 def _recorded(shim: str) -> str | None:
-    """The value of the line ``toolkit='...'`` that installing the shell entry fills in."""
-    for line in read_bytes(shim, SHIM_LIMIT).decode("utf-8", "surrogateescape").splitlines():
-        if line.startswith("toolkit="):
-            # A quote inside single quotes is spelled '\\'' in sh.
-            return line.removeprefix("toolkit=").strip("'").replace("'\\''", "'") or None
-    return None
+    """The value of the line ``toolkit=...`` that installing the shell entry fills in, quoted for sh."""
+    lines = read_bytes(shim, SHIM_LIMIT).decode("utf-8", "surrogateescape").splitlines()
+    value = next((line.removeprefix("toolkit=") for line in lines if line.startswith("toolkit=")), "")
+    try:
+        return "".join(shlex.split(value)) or None
+    except ValueError:
+        return None
 
 
 def _starts(path: str, path_variable: str) -> bool:
-    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+    if not is_program(path):
         return False
     shebang, interpreter = interpreter_of(path, path_variable)
     return not shebang or interpreter is not None

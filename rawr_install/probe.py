@@ -41,13 +41,15 @@ def look(
     ``workspace`` names the instance to judge; raises UsageError
     ``NOT_A_WORKSPACE`` when it is none. Nothing else raises.
     """
+    folders, skipped = path_folders(environ.get("PATH", ""))
+    environ = {**environ, "PATH": os.pathsep.join(folders)}  # every search of it is bounded
     attempt = _Attempt()
     owner = ws.read_owner(places.owner_file)
     refused, lookalikes, instance = _instance(places, cwd, environ, workspace, owner)
     if instance:
         real = instance.real
         instance = instance._replace(state=attempt("state", lambda: _state(real), None))
-    path = attempt("PATH", lambda: _on_path(places, environ, instance), OnPath())
+    path = attempt("PATH", lambda: _on_path(places, environ, folders, instance), OnPath())
     return Facts(
         home=places.home,
         cwd=cwd,
@@ -56,7 +58,7 @@ def look(
         owner_file=places.owner_file,
         owner=owner,
         pnpm_wire=places.pnpm_shim_wire,
-        path=path,
+        path=path._replace(folders_skipped=skipped),
         around=attempt("surroundings", lambda: _surroundings(places, environ, cwd, path), Surroundings()),
         records=attempt("records", lambda: inventory.look(places), Records()),
         instance=instance,
@@ -92,15 +94,14 @@ def current_folder() -> str | None:
 # -- PATH ----------------------------------------------------------------------
 
 
-def _on_path(places: Places, environ: Mapping[str, str], instance: Instance | None) -> OnPath:
-    folders, skipped = path_folders(environ.get("PATH", ""))
+def _on_path(places: Places, environ: Mapping[str, str], folders: list[str], instance: Instance | None) -> OnPath:
     entries, also_at = _entries(folders, instance)
     order, bun_dir = _Order(folders), places.bun_bin_dir
     return OnPath(
         entries,
         also_at,
-        _versions(entries, places.home, environ.get("PATH", "")),
-        skipped,
+        _versions(entries, places.home, environ["PATH"]),
+        0,
         order.has(bun_dir),
         any(order.before(os.path.dirname(shim), bun_dir) for shim in places.pnpm_shims),
         order.before(os.path.dirname(places.pnpm_shim_wire), bun_dir),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from rawr_install.program import find, is_program, shebang
+
 PACKAGE_LIMIT = 1 << 20
 PATH_FOLDERS = 4096
 
@@ -45,18 +47,9 @@ def path_folders(path_variable: str) -> tuple[list[str], int]:
 
 
 def interpreter_of(path: str, path_variable: str) -> tuple[str, str | None]:
-    """The interpreter that a script's first line asks for, and the file it leads to (None: not there)."""
-    first = read_bytes(path, 256).split(b"\n")[0].decode("utf-8", "surrogateescape")
-    words = first[2:].split() if first.startswith("#!") else []
-    if words and os.path.basename(words[0]) == "env":
-        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-    if not words:
-        return "", None
-    return words[0], find_program(words[0], path_variable)
-
-
-def find_program(name: str, path_variable: str) -> str | None:
-    """The executable file that a shell would run for ``name``; None when there is none."""
-    folders = [""] if os.sep in name else path_folders(path_variable)[0]
-    candidates = (os.path.join(folder, name) for folder in folders)
-    return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+    """The program that a script's first line asks for, and the file it leads to (None: not there)."""
+    interpreter, program = shebang(read_bytes(path, 256))
+    wanted = program or interpreter
+    if not wanted or not is_program(interpreter):
+        return wanted, None
+    return wanted, find(wanted, path_variable)

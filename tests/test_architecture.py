@@ -27,6 +27,7 @@ LEVEL = {
     "volume": 1,
     "workspace": 1,
     "bun": 2,
+    "dispatch": 2,
     "entry": 2,
     "eventlog": 2,
     "events": 2,
@@ -57,6 +58,7 @@ LEVEL = {
     "inventory": 6,
     "doctor": 7,
     "probe": 7,
+    "chain": 8,
     "fixes": 8,
     "operations": 8,
     "redact": 8,
@@ -65,7 +67,6 @@ LEVEL = {
     "refresh": 9,
     "tour": 9,
     "cli": 10,
-    "dispatch": 11,
     "__main__": 12,
 }
 HOME_OF = {

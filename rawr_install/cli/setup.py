@@ -144,7 +144,7 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
     lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
     lines += [f"Purged {path}" for path in purged]
     outcome = _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, changed=bool(purged))
-    return replace(outcome, lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
+    return outcome._replace(lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
 
 
 @command("history")
