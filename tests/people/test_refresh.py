@@ -64,8 +64,8 @@ class Repository:
         self.git("commit", "-qm", message)
 
     def own(self) -> None:
-        """Activate, refresh once so that this commit is the one compared with, and take the entry away."""
-        assert self.machine.rawr_install("activate", self.root).code == 0
+        """Make it the owner, refresh so that this commit is the one compared with, and take the entry away."""
+        self.machine.own(self.root)
         assert self.machine.rawr_install("refresh", cwd=self.root).code == 0
         self.machine.entry.unlink()
         self.calls.unlink(missing_ok=True)
