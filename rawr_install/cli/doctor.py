@@ -34,11 +34,25 @@ rawr-install doctor global --check path.shadowed --check bun.missing
 """
 
 
+def _ids(_ctx: click.Context, _param: click.Parameter, _incomplete: str) -> list[str]:
+    """What shell completion offers for an ID."""
+    from rawr_install.checks import CHECKS
+
+    return list(CHECKS)
+
+
 @command("global", epilog=EXAMPLES)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=_ids)
 @click.option("--workspace", metavar="PATH", help="Judge this workspace instead of the current folder's.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every check, also those that found nothing.")
-@click.option("--check", "only", metavar="ID", multiple=True, help="Report only this check (may be repeated).")
+@click.option(
+    "--check",
+    "only",
+    metavar="ID",
+    multiple=True,
+    shell_complete=_ids,
+    help="Report only this check (may be repeated).",
+)
 @click.option("--list-checks", is_flag=True, help="List the checks and stop.")
 @click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
 @click.option(
