@@ -185,7 +185,9 @@ class Checklist:
     def _precondition(self, package: Path, wanted: list[str] | None) -> str:
         if unknown := set(wanted or ()) - set(self.checks):
             return f"no such check: {', '.join(sorted(unknown))}; known: {', '.join(self.checks)}"
-        code = "import rawr_install, os; print(os.path.dirname(os.path.dirname(os.path.realpath(rawr_install.__file__))))"
+        code = (
+            "import rawr_install, os; print(os.path.dirname(os.path.dirname(os.path.realpath(rawr_install.__file__))))"
+        )
         env = {"PYTHONPATH": str(package), "PATH": os.environ.get("PATH", "")}
         done = subprocess.run([sys.executable, "-c", code], env=env, cwd="/", capture_output=True, text=True)
         if done.returncode or done.stdout.strip() != str(package):
@@ -202,5 +204,3 @@ class Checklist:
                 # What a broken package gives in place of the expected file or document.
                 message, good = f"{type(problem).__name__}: {problem}", False
         return {"id": name, "message": message, "pass": good}
-
-

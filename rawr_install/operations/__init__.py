@@ -131,6 +131,5 @@ def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Ru
         plan = decide()
         if not plan.changes:
             return Done(plan, changed=False, mended=mended)
-        events.begin_run()
         record = transaction.execute(places, command, plan.changes, plan.rewound)
     return Done(plan, changed=True, record=record, mended=mended)
