@@ -94,7 +94,7 @@ from rawr_install.volume import is_local
 ATTEMPTS = 5
 QUEUE_SHARE = 0.6  # of the timeout, before going on without the turnstile
 WORTH_TELLING = 0.1  # seconds; a shorter wait is ordinary queueing and not an event
-_SPIN = 0.0006
+_SPIN, _TICK = 0.0001, 0.00006
 _FIRST_PROBE, _PROBE_EVERY = 0.005, 0.05
 _GAP, _GAP_WITH_PEERS, _GAP_MOST, _PEERS_FOR = 0.05, 0.2, 0.005, 10.0
 
@@ -364,16 +364,14 @@ class _Mutation:
     def _leave_free(self, waited: float) -> None:
         """Give pollers of the peers' kind, which sleep 25 ms at a time, a fair chance."""
         peers = time.monotonic() - self.folder.peers_seen < _PEERS_FOR
-        until = time.monotonic() + min(_GAP_MOST, waited * (_GAP_WITH_PEERS if peers else _GAP))
-        while (left := until - time.monotonic()) > 0:
-            if left > 0.0002:
-                time.sleep(left - 0.0001)
+        gap = min(_GAP_MOST, waited * (_GAP_WITH_PEERS if peers else _GAP))
+        if gap > _TICK:  # a shorter one has passed between two looks
+            time.sleep(gap)
 
     def _pause(self, waited: float) -> None:
-        # The holder needs some 300 us; a timer would be later than that.
         if waited < _SPIN:
             return
-        pause = 0.00006 if waited < 0.01 else 0.001 if waited < 0.1 else 0.004
+        pause = _TICK if waited < 0.01 else 0.001 if waited < 0.1 else 0.004
         time.sleep(max(0.0, min(pause, self.options.retry_delay, self.deadline - time.monotonic())))
 
     def _timed_out(self, holder: str) -> LockTimeoutError:
