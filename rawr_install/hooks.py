@@ -17,6 +17,7 @@ HOOK_POINTS = (
     "hazard",  # an old lease was touched; about to stand back
     "judged",  # a lease is proven abandoned; about to take it away
     "fenced",  # it was touched, so that no peer starts to remove it
+    "matched",  # it is still the one that was judged; about to be renamed
     "aside",  # it was renamed aside; not yet compared with the one judged
     "taken",  # it is gone
     "leased",  # state.lock names our lease

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rawr_install import processes
-from rawr_install.durable import discard
+from rawr_install.durable import discard, write_all
 from rawr_install.forks import close_noted, close_quietly, open_noted
 from rawr_install.hooks import reach
 
@@ -105,7 +105,7 @@ class Lease:
 
     def _fill(self) -> None:
         self._light_beacon()
-        os.write(self.fd, record(self.owner, self._serial, self.place.beacon))
+        write_all(self.fd, record(self.owner, self._serial, self.place.beacon))
         info = os.fstat(self.fd)
         self.identity = (info.st_dev, info.st_ino)
 
@@ -353,12 +353,15 @@ def _judge_ours(found: Found, unchanged: float) -> str:
 
 
 def _judge_peer(found: Found, unchanged: float) -> str:
-    if processes.is_dead(found.pid):
-        if processes.sees_all_processes():
-            return "" if _held_from_inside(found) else "its process is dead"
-        return "its process is dead" if unchanged >= GRACE else ""
+    dead, all_seen = processes.is_dead(found.pid), processes.sees_all_processes()
+    if unchanged < GRACE and not (dead and all_seen):
+        return ""
+    if all_seen and _held_from_inside(found):
+        return ""
+    if dead:
+        return "its process is dead"
     # A peer keeps its handle open while it holds; a living pid without it is another process.
-    if unchanged >= GRACE and processes.has_open(found.pid, found.identity, found.fd) is False:
+    if processes.has_open(found.pid, found.identity, found.fd) is False:
         return "its process id was used again"
     return ""
 
@@ -410,6 +413,7 @@ def take_away(path: str, found: Found) -> bool:
     reach("fenced")
     if not _names(path, found.identity):
         return False
+    reach("matched")
     aside = f"{path}.stale.{os.getpid()}.{os.urandom(4).hex()}"
     try:
         os.rename(path, aside)
