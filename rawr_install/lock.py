@@ -348,9 +348,9 @@ class _Mutation:
         self.report.contended = True
         found = watch.look()
         if found is not None:
+            found.close()
             self.report.previous_holder = found.describe()
             leases.stand_back(path, found.age)
-            found.close()
 
     def _probe(self, watch: Watch) -> None:
         proof = watch.probe()
@@ -378,10 +378,10 @@ class _Mutation:
         self.report.waited = time.monotonic() - self.start
         path = self.folder.place.name
         found = None if holder else leases.look(path)
-        described = found.describe() if found else {}
+        described: dict[str, object] = {}
         if found:
             found.close()
-            self.report.previous_holder = described
+            described = self.report.previous_holder = found.describe()
         self._tell("lock.timeout")
         who = holder or _in_words(described)
         verb = "show" if holder or described.get("pid") else "unlock"
@@ -628,8 +628,8 @@ def _turn_of(folder: Folder, deadline: float) -> str:
 def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
     holder: dict[str, object] = {}
     while (found := watch.look()) is not None:
-        holder = found.describe()
         found.close()
+        holder = found.describe()
         proof = watch.prove() if dry_run or not found.regular else watch.probe()
         if proof and not dry_run and not found.regular:
             leases.set_aside(watch.folder.place.name)
