@@ -27,11 +27,14 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
         assert _resolves(line.split()), f"{page.name} names `rawr-install{line}`"
 
 
+PROSE = set("is are on the dispatch shell beside entry path and itself changes put".split())
+
+
 def _resolves(words: list[str]) -> bool:
     """Whether the first word is a command (or plain English after the program's name, which is no command line)."""
     command = root.get_command(click.Context(root), words[0])
     if command is None:
-        return words[0] in {"is", "are", "on", "the", "dispatch", "shell", "beside", "entry", "path", "and", "itself"}
+        return words[0] in PROSE
     if isinstance(command, click.Group) and len(words) > 1:
         return words[1] in command.list_commands(click.Context(command))
     return True

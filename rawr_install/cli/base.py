@@ -95,7 +95,7 @@ def command(
 
     Adds ``--json``; with ``changes=True`` also ``--dry-run`` and ``--yes/-y``,
     which reach the body as ``dry_run`` and ``yes``. ``epilog`` holds examples,
-    shown as they are written.
+    a line each, shown as they are written; paragraphs of text may follow.
     """
 
     def wrap(body: Body) -> click.Command:
@@ -158,8 +158,13 @@ def _changing_options() -> tuple[click.Option, ...]:
 
 
 def _verbatim(epilog: str) -> str | None:
+    """The epilog under its heading: examples first, then paragraphs of text."""
+    if not epilog:
+        return None
+    examples, *rest = epilog.strip("\n").split("\n\n")
+    indented = "\n".join("  " + line.strip() for line in examples.split("\n"))
     # click re-wraps a paragraph unless it starts with \b on a line of its own.
-    return "\n\n".join("\b\n" + part for part in epilog.strip().split("\n\n")) if epilog else None
+    return "\n\n".join("\b\n" + part.strip() for part in (f"Examples:\n{indented}", *rest))
 
 
 def note(text: str) -> None:

@@ -13,10 +13,9 @@ from rawr_install.command_tree import Node, Option, Values, script
 VERBS = ("install", "uninstall", "activate", "deactivate", "rollback", "which", "doctor")
 
 EXAMPLES = """
-Examples:
-  bash  eval "$(rawr-install completion bash)"       in ~/.bashrc
-  zsh   eval "$(rawr-install completion zsh)"        in ~/.zshrc, after compinit
-  fish  rawr-install completion fish | source        in ~/.config/fish/config.fish
+bash  eval "$(rawr-install completion bash)"       in ~/.bashrc
+zsh   eval "$(rawr-install completion zsh)"        in ~/.zshrc, after compinit
+fish  rawr-install completion fish | source        in ~/.config/fish/config.fish
 """
 
 

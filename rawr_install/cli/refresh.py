@@ -15,10 +15,9 @@ from rawr_install.report import remedy_text
 
 HOOK_WAIT = 2.0  # seconds for the machine lock; the next hook makes up for a miss
 EXAMPLES = """
-Examples:
-  rawr-install refresh                                     check the checkout you stand in
-  rawr-install refresh --hook post-checkout OLD NEW        what the hook file post-checkout calls
-  rawr-install refresh --print-hook post-merge > .git/hooks/post-merge && chmod +x .git/hooks/post-merge
+rawr-install refresh                                  the checkout you stand in
+rawr-install refresh --print-hook post-merge          the hook file, for .git/hooks
+rawr-install refresh --hook post-checkout OLD NEW     what such a hook file calls
 """
 HOOKS = ("post-checkout", "post-merge", "post-rewrite")
 

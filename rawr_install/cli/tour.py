@@ -22,9 +22,8 @@ That was all real: the same commands work in your own workspace.
 
 What these commands did can be undone: rawr-install rollback, rawr-install uninstall"""
 EXAMPLES = """
-Examples:
-  rawr-install tour             about five seconds, nothing stays behind
-  rawr-install tour --keep      keep the home, to look around in it
+rawr-install tour             about five seconds, nothing stays behind
+rawr-install tour --keep      keep the home, to look around in it
 """
 
 
