@@ -27,7 +27,7 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
         assert _resolves(line.split()), f"{page.name} names `rawr-install{line}`"
 
 
-PROSE = set("is are on the dispatch shell beside entry path and itself changes put".split())
+PROSE = {"is", "are", "on", "the", "dispatch", "shell", "beside", "entry", "path", "and", "itself", "changes", "put"}
 
 
 def _resolves(words: list[str]) -> bool:
