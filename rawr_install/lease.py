@@ -25,7 +25,7 @@ from functools import lru_cache
 
 from rawr_install import processes
 from rawr_install.durable import discard, write_all
-from rawr_install.forks import close_noted, close_quietly, open_noted
+from rawr_install.forks import close_noted, open_noted
 from rawr_install.hooks import reach
 
 try:
@@ -253,7 +253,7 @@ class Found:
 
     def close(self) -> None:
         if self.fd >= 0:
-            close_quietly(self.fd)
+            close_noted(self.fd)
             self.fd = -1
 
 
@@ -276,14 +276,14 @@ def look(path: str) -> Found | None:
 
 
 def _open(path: str) -> Found:
-    fd = os.open(path, _READ)
+    fd = open_noted(path, _READ)
     try:
         found = Found(os.fstat(fd), fd)
         if found.regular:
             found.raw = os.read(fd, _LIMIT + 1)
             _understand(found)
     except BaseException:
-        os.close(fd)
+        close_noted(fd)
         raise
     return found
 
