@@ -730,6 +730,22 @@ def _(s: Scene) -> None:
     s.env["RAWR_DISPATCH_GUARD"] = "1:" + "x" * 50
 
 
+for value in ("0", "", "11"):
+
+    @T.runs(f"a trace variable that is not 1 ({value!r})")
+    def _(s: Scene, value: str = value) -> None:
+        s.stand(s.workspace("ws"))
+        s.env["RAWR_TRACE"] = value
+
+    @T.says(
+        f"a toolkit verb with a trace variable that is not 1 ({value!r})", "Usage: rawr-install install", begins=True
+    )
+    def _(s: Scene, value: str = value) -> None:
+        s.stand(s.workspace("ws"))
+        s.argv = ["install", "--help"]
+        s.env["RAWR_TRACE"] = value
+
+
 # -- tracing changes nothing ------------------------------------------------------------------
 
 
@@ -746,7 +762,12 @@ def _(s: Scene) -> None:
 
 # -- without the toolkit's Python ----------------------------------------------------------------
 
-TOOLKITS = {"was removed": "", "lost its interpreter": "#!/no/such/python\n"}
+LONG = "#!/bin/sh\n'''exec' \"/no such/python\" \"$0\" \"$@\"\n' '''\n"
+TOOLKITS = {
+    "was removed": "",
+    "lost its interpreter": "#!/no/such/python\n",
+    "lost its interpreter of a long path": LONG,
+}
 for about, toolkit in TOOLKITS.items():
 
     @T.runs(f"dispatch when the toolkit {about}", without_toolkit=True)

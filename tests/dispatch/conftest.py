@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.dispatch.scene import SHELLS, TWIN, Scene
+from tests.dispatch.cases import T
+from tests.dispatch.scene import ONLY_IN_FULL, SHELLS, TWIN, Scene
 
 
 @pytest.fixture
@@ -20,19 +21,38 @@ def scene() -> Iterator[Scene]:
         yield Scene(Path(os.path.realpath(folder)))
 
 
-@pytest.fixture(params=(TWIN, *SHELLS))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``runner``: each way to run ``rawr``; ``shell``: each shell that runs the shell entry; ``case``: the table."""
+    names = shells(metafunc.config)
+    if "case" in metafunc.fixturenames:
+        # Of a toolkit that is gone the twin, which is part of it, can tell nothing.
+        pairs = [
+            (case, name) for case in T.cases for name in (TWIN, *names) if not (case.without_toolkit and name == TWIN)
+        ]
+        ids = [f"{case.name}-{name}" for case, name in pairs]
+        return metafunc.parametrize(("case", "runner"), pairs, ids=ids, indirect=["runner"])
+    for fixture, values in (("runner", [TWIN, *names]), ("shell", names)):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, values, indirect=True)
+    return None
+
+
+def shells(config: pytest.Config) -> list[str]:
+    return [name for name in SHELLS if name not in ONLY_IN_FULL or config.getoption("--full")]
+
+
+@pytest.fixture
 def runner(request: pytest.FixtureRequest) -> str:
-    """Each way to run ``rawr``; a shell that is missing is a skip that names it."""
     return installed(request.param)
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture
 def shell(request: pytest.FixtureRequest) -> str:
-    """Each shell that runs the shell entry."""
     return installed(request.param)
 
 
 def installed(name: str) -> str:
+    """``name``, or a skip that names the shell that is missing."""
     if name in SHELLS and not shutil.which(SHELLS[name][0]):
         pytest.skip(f"{SHELLS[name][0]} is not installed")
     return name

@@ -26,8 +26,7 @@ sys.argv[1:1] = {{words}}
 raise SystemExit(main())
 """
 
-# Name -> the program and option that the first line of the shell entry names. ksh93 and yash
-# agree too, but for arguments that are not valid in the locale, which yash drops.
+# Name -> the program and option that the first line of the shell entry names.
 SHELLS = {
     "dash": ("dash", ""),
     "bash": ("bash", ""),
@@ -36,6 +35,9 @@ SHELLS = {
     "zsh": ("zsh", ""),
     "mksh": ("mksh", ""),
 }
+# Beyond the ones that are promised. (ksh93 and yash agree too, but for words that are not
+# valid in the locale, which yash drops.)
+ONLY_IN_FULL = {"mksh"}
 TWIN = "twin"
 
 CLI = """#!/bin/sh

@@ -8,21 +8,10 @@ import pytest
 
 from rawr_install import dispatch, entry
 from tests.dispatch.cases import Case, T
-from tests.dispatch.conftest import installed
-from tests.dispatch.scene import SHELLS, SHIM, TWIN, Scene
-
-# Of a toolkit that is gone the twin, which is part of it, can tell nothing.
-PAIRS = [
-    pytest.param(case, runner, id=f"{case.name}-{runner}")
-    for case in T.cases
-    for runner in (TWIN, *SHELLS)
-    if not (case.without_toolkit and runner == TWIN)
-]
+from tests.dispatch.scene import SHIM, Scene
 
 
-@pytest.mark.parametrize(("case", "runner"), PAIRS)
 def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
-    installed(runner)
     if case.root and os.geteuid() != 0:
         pytest.skip("only root can make another user's files")
     case.build(scene)
