@@ -135,8 +135,12 @@ class Lease:
         # src_dir_fd makes Python call linkat(AT_SYMLINK_FOLLOW); plain link(2) would link the /proc entry itself.
         try:
             os.link(f"/proc/self/fd/{self.fd}", self.place.name, src_dir_fd=self.fd, follow_symlinks=True)
-        except FileNotFoundError:  # no /proc, or the folder is gone: a named file tells which
-            self._start_again(unnamed=False)
+        except FileExistsError:
+            raise
+        except OSError:  # no /proc, no links, the folder gone: a named file tells which
+            self.place.unnamed = False
+            self._close()
+            self.prepare()
             self._link_named()
 
     def _link_named(self) -> None:
@@ -149,11 +153,6 @@ class Lease:
             self._close()
             self.place.links = False
             self._create()
-
-    def _start_again(self, unnamed: bool) -> None:
-        self.place.unnamed = unnamed
-        self._close()
-        self.prepare()
 
     def _create(self) -> None:
         """Without hard links: create, then write. A crash in between leaves an unreadable lease."""

@@ -210,7 +210,7 @@ def transact(path: str, change: Change, options: Options | None = None) -> Repor
     pure and may run more than once. Returns when the new content is there (and on
     the disk, with ``durable``). Raises as the manual above says.
     """
-    mutation = _Mutation(folder_at(path), change, options or Options())
+    mutation = _Mutation(path, change, options or Options())
     mutation.run()
     return mutation.report
 
@@ -222,8 +222,8 @@ class _Lost(Exception):  # noqa: N818 - caught one level up
 class _Mutation:
     """One call of :func:`transact`, attempt by attempt."""
 
-    def __init__(self, folder: Folder, change: Change, options: Options) -> None:
-        self.folder = folder
+    def __init__(self, path: str, change: Change, options: Options) -> None:
+        self.folder = folder_at(path)
         self.change = change
         self.options = options
         self.report = Report()
@@ -235,30 +235,37 @@ class _Mutation:
     # -- the frame -------------------------------------------------------------
 
     def run(self) -> None:
+        while not self._in_this_process():
+            self._tell("lock.lost")
+            self._may_try_again()
+            self.folder = folder_at(self.folder.path)  # which may have been removed, and made again
+        self._sync()
+        self._tell_release()
+
+    def _in_this_process(self) -> bool:
+        """One attempt, with the folder to ourselves among the threads; False when exclusion was broken."""
         mutex = self.folder.mutex
         if _is_mine(mutex):
             raise NestedMutationError(f"A mutation of {self.folder.path} was started inside another one.")
         try:
-            if not mutex.acquire(timeout=min(self.options.lock_timeout, threading.TIMEOUT_MAX)):
+            left = max(0.0, self.deadline - time.monotonic())
+            if not mutex.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
                 raise self._timed_out("another thread of this process")
             reach("entered")
-            self._until_committed()
+            self.report.attempts += 1
+            self._attempt()
+        except _Lost:
+            return False
         finally:
             # Asking the mutex, not a flag: an interrupt may fall between taking it and noting that.
             if _is_mine(mutex):
                 mutex.release()
             self._close_snapshot()
-        self._sync()
-        self._tell_release()
+        return True
 
-    def _until_committed(self) -> None:
-        while self.report.attempts < ATTEMPTS:
-            self.report.attempts += 1
-            try:
-                return self._attempt()
-            except _Lost:
-                self._close_snapshot()
-                self._tell("lock.lost")
+    def _may_try_again(self) -> None:
+        if self.report.attempts < ATTEMPTS:
+            return
         raise LeaseLostError(
             f"The lock of {self.folder.path} was taken away by another program on each of {ATTEMPTS} attempts.",
             remedy=("rawr-install", "state", "show"),
@@ -291,6 +298,8 @@ class _Mutation:
                     self._wait(lease, right)
             finally:
                 self.folder.turnstile.leave()
+        except FileNotFoundError:  # the folder was removed under us
+            raise _Lost from None
         except OSError as error:
             raise failed(self.folder.path, error) from None
         self.report.waited = time.monotonic() - self.start
@@ -414,11 +423,13 @@ class _Mutation:
             reach("staged")
             self._check(lease, self.snapshot)
             reach("checked")
-            self._replace(staged)
+            self._replace(staged, self.snapshot)
             staged = ""
             reach("committed")
             self._confirm(lease)
             reach("confirmed")
+        except FileNotFoundError:  # the folder, or the temporary file, was removed under us
+            raise _Lost from None
         except OSError as error:
             raise failed(self.folder.path, error) from None
         finally:
@@ -431,14 +442,10 @@ class _Mutation:
         if not snapshot.is_current():
             raise _Lost
 
-    def _replace(self, staged: str) -> None:
-        assert self.snapshot is not None
+    def _replace(self, staged: str, snapshot: Snapshot) -> None:
         if os.name == "nt":
-            self.snapshot.close()  # an open file cannot be replaced there
-        try:
-            os.replace(staged, self.snapshot.target)
-        except FileNotFoundError:  # the folder, or the temporary file, was removed under us
-            raise _Lost from None
+            snapshot.close()  # an open file cannot be replaced there
+        os.replace(staged, snapshot.target)
         self.report.changed = True
 
     def _confirm(self, lease: Lease) -> None:

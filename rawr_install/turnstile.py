@@ -78,7 +78,10 @@ class Turnstile:
     def leave(self) -> None:
         """Let the next one through; harmless when the turn is not ours."""
         if self.fd >= 0 and not (self._waiter is not None and self._waiter.in_queue):
-            _unlock(self.fd)
+            try:
+                _unlock(self.fd)
+            except OSError:  # no locks here, or they broke down: without the descriptor there is none
+                self.close()
 
     def close(self) -> None:
         """Forget the guard's descriptor, and with it any turn."""

@@ -123,15 +123,20 @@ def test_case_33_a_stopped_queue_head_is_passed_by_and_the_result_says_so(root: 
     with Actor.python() as head:
         head.send("enable", root, ids=["head"], stop="turn")
         head.expect("stopped")
+        before = waiting()
         made = mutate(root, lock_timeout=0.5)
         assert made.degraded == ("the head of the queue does not move",)
         # The second wait keeps the place in the kernel's queue that the first one took.
         assert mutate(root, add("again"), lock_timeout=0.5).degraded == made.degraded
-        assert sum("turnstile" in thread.name for thread in threading.enumerate()) == 1
+        assert waiting() == before + 1
         head.signal(signal.SIGCONT)
         assert head.report()["errors"] == []
     assert mutate(root, add("after")).degraded == ()
     assert enabled(root) == ["after", "again", "head", "mine"]
+
+
+def waiting() -> int:
+    return sum("turnstile" in thread.name for thread in threading.enumerate())
 
 
 def test_without_the_turn_an_abandoned_lease_is_left_to_the_head_of_the_queue(root: Path) -> None:
