@@ -125,6 +125,10 @@ class Places:
         return os.path.join(self.state_dir, "receipt.json")
 
     @property
+    def refresh_file(self) -> str:
+        return os.path.join(self.state_dir, "refreshed.json")
+
+    @property
     def machine_lock(self) -> str:
         return os.path.join(self.state_dir, "install.lock")
 

@@ -124,14 +124,10 @@ def _act(places: Places, root: str, found: Refreshed, run: operations.Run) -> Re
     return replace(found, reason=reason, steps=steps, notes=done.plan.notes, needs=needs)
 
 
-def _record_file(places: Places) -> str:
-    return os.path.join(places.state_dir, "refreshed.json")
-
-
 def _last_commit(places: Places, root: str) -> str | None:
     """The commit of the last refresh of ``root``; None where there was none, or its record is unreadable."""
     try:
-        with open(_record_file(places), "rb") as file:
+        with open(places.refresh_file, "rb") as file:
             record = json.loads(file.read(_RECORD_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None
@@ -148,6 +144,6 @@ def _remember(places: Places, found: Refreshed, run: operations.Run) -> None:
     record = {"version": 1, "root": found.root, "commit": found.commit}
     try:
         os.makedirs(places.state_dir, exist_ok=True)
-        durable.write_file(_record_file(places), json.dumps(record).encode() + b"\n", durable=False)
+        durable.write_file(places.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
     except OSError:
         pass

@@ -97,7 +97,8 @@ def purge(places: Places, run: Run) -> list[str]:
 
 def _own_files(places: Places) -> tuple[str, ...]:
     policy = (places.fallback_file, places.trusted_file)
-    records = (places.receipt_file, places.history_file, places.events_file, places.events_file + ".1")
+    logs = (places.events_file, places.events_file + ".1")
+    records = (places.receipt_file, places.history_file, places.refresh_file, *logs)
     # The lock goes last: who waits for it notices that its file has no name any more, and makes a new one.
     return (*policy, *records, places.machine_lock)
 
