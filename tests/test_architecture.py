@@ -41,6 +41,7 @@ LEVEL = {
     "turnstile": 2,
     "inspection": 3,
     "links": 3,
+    "shell_entry": 3,
     "lock": 3,
     "machine": 3,
     "manifest": 3,

@@ -14,18 +14,13 @@ from dataclasses import dataclass
 
 from rawr_install import events, history, machine, transaction
 from rawr_install.history import Record
+from rawr_install.operations.claim import plan_activate, plan_install
 from rawr_install.operations.look import Facts, Request, find_instance, look
-from rawr_install.operations.plan import (
-    Plan,
-    plan_activate,
-    plan_deactivate,
-    plan_install,
-    plan_rollback,
-    plan_uninstall,
-)
+from rawr_install.operations.plan import Plan
+from rawr_install.operations.retreat import plan_deactivate, plan_rollback, plan_uninstall
 from rawr_install.paths import Places
 
-__all__ = ["Done", "Request", "activate", "deactivate", "install", "mend", "pending", "purge", "rollback", "uninstall"]
+__all__ = ["Done", "Request", "activate", "deactivate", "install", "pending", "purge", "rollback", "uninstall"]
 
 
 @dataclass(frozen=True)
@@ -74,14 +69,6 @@ def uninstall(places: Places, run: Run) -> Done:
 def pending(places: Places) -> list[Record]:
     """Changes that were begun and not ended; the next changing command mends them."""
     return history.pending(places.history_file)
-
-
-def mend(places: Places, run: Run) -> list[str]:
-    """End what a killed process began; a sentence for each record."""
-    if not pending(places) or run.dry_run:
-        return []
-    with machine.locked(places.machine_lock, "mend", run.wait):
-        return transaction.recover(places)
 
 
 def purge(places: Places, run: Run) -> list[str]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rawr_install import entry as entries
-from rawr_install import receipt
+from rawr_install import receipt, shell_entry
 from rawr_install.entry import Entry
-from rawr_install.errors import RawrError, RefusedError, UsageError
+from rawr_install.errors import RefusedError, UsageError
 from rawr_install.history import Record
 from rawr_install.history import read as read_history
 from rawr_install.links import Value, file_value, free_aside, read_value
@@ -100,7 +98,7 @@ def look(places: Places, request: Request, instance: Instance | None = None) -> 
         bin_dir_problem=_folder_problem(os.path.dirname(path)),
         path_entries=tuple(entries.on_path(search)),
         path_folders=tuple(search.split(os.pathsep)) if search else (),
-        shell_entry=shell_entry(),
+        shell_entry=file_value(shell_entry.contents(), 0o755),
         receipt=items,
         receipt_file=places.receipt_file,
         receipt_value=receipt_value,
@@ -202,27 +200,3 @@ def _cli_status(cli: str) -> str:
         return "missing"
     usable = stat.S_ISREG(info.st_mode) and os.access(cli, os.X_OK)
     return "ok" if usable else "not-executable"
-
-
-def shell_entry() -> Value:
-    """The shell entry as this toolkit installs it: our script, with the way to ``rawr-install`` filled in."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in (os.path.join(here, "shell-entry"), os.path.join(os.path.dirname(here), "shims", "rawr")):
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                return file_value(fill_toolkit(file.read(), _toolkit_program()), 0o755)
-    raise RawrError(f"The shell entry is missing from {here}.", code="TOOLKIT_DAMAGED", hint="reinstall rawr-install")
-
-
-def fill_toolkit(script: bytes, program: str) -> bytes:
-    """The script with its ``toolkit=''`` line naming ``program``, quoted for sh."""
-    return script.replace(b"\ntoolkit=''\n", b"\ntoolkit=" + os.fsencode(shlex.quote(program)) + b"\n", 1)
-
-
-def _toolkit_program() -> str:
-    """The absolute path of the running toolkit's ``rawr-install``; empty where there is none."""
-    import sysconfig
-
-    asked = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]).startswith("rawr-install") else ""
-    named = (os.path.join(sysconfig.get_path("scripts"), "rawr-install"), asked)
-    return next((path for path in named if path and os.path.isfile(path)), "")
