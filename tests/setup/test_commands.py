@@ -443,6 +443,15 @@ def test_uninstall_removes_what_was_installed_and_purge_leaves_nothing(machine: 
     assert not machine.owner_file.parent.exists()
 
 
+def test_uninstall_leaves_what_was_in_place_before(machine: Machine) -> None:
+    root = machine.workspace("a")
+    machine.link(root)
+    machine.rawr_install("activate", root)
+    ran = machine.rawr_install("uninstall", "--yes")
+    assert f"Left {machine.entry}: not in the receipt" in ran.out
+    assert pair(machine) == ("-", "a")
+
+
 def test_uninstall_leaves_and_reports_what_was_modified(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
     machine.rawr_install("activate", a)
