@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
+from rawr_install.cli.main import main as run_command
 from tests.conftest import Machine, Ran, make_workspace
 
 MARK = "rawr-install shell entry"
@@ -50,7 +55,9 @@ class Lab:
         return path
 
     def doctor(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
-        return self.machine.rawr_install("doctor", "global", *self.options, *words, cwd=self.cwd, env=env)
+        """The command line in a process of its own, forked from this one: the imports are paid for once."""
+        argv = ["doctor", "global", *self.options, *words]
+        return forked(argv, self.cwd, {**self.machine.env, **(env or {})})
 
     def report(self, *words: str) -> dict[str, Any]:
         return document(self.doctor("--json", *words))
@@ -60,10 +67,54 @@ class Lab:
         return {finding["id"]: finding["status"] for finding in self.report(*words)["findings"]}
 
 
+def forked(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Ran:
+    """Run ``rawr-install`` in a forked child with its own folder, environment and output."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            os._exit(_become(argv, cwd, env, out.fileno(), err.fileno()))
+        _, status = os.waitpid(child, 0)
+        out.seek(0)
+        err.seek(0)
+        return Ran(os.waitstatus_to_exitcode(status), out.read().decode(), err.read().decode())
+
+
+def _become(argv: Sequence[str], cwd: Path, env: Mapping[str, str], out: int, err: int) -> int:
+    """In the child: take on the folder, environment and output, and run the command line."""
+    try:
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(env)
+        for number, fd in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, err)):
+            os.dup2(fd, number)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8")
+        return run_command(argv)
+    except BaseException:
+        traceback.print_exc()
+        return 99
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
 def document(ran: Ran) -> dict[str, Any]:
     """The fields of a doctor's document, wherever its verdict puts them."""
     body: dict[str, Any] = ran.json["data"] if ran.json["ok"] else ran.json["error"]["details"]
     return body
+
+
+DATA = Path(__file__).parent.parent / "rawr_install/data"
+DOCTOR = json.loads((DATA / "doctor-global.schema.json").read_text())
+IS_DOCTOR = Draft202012Validator(DOCTOR)
+IS_ENVELOPE = Draft202012Validator(json.loads((DATA / "envelope.schema.json").read_text()))
+
+
+def validate(printed: dict[str, Any]) -> None:
+    """The document is valid by both schemas, and the schema describes each field of its report."""
+    IS_ENVELOPE.validate(printed)
+    IS_DOCTOR.validate(printed)
+    report = printed["data"] if printed["ok"] else printed["error"]["details"]
+    assert set(report) <= set(DOCTOR["$defs"]["report"]["properties"])
 
 
 @dataclass(frozen=True)
@@ -309,19 +360,24 @@ def the_clis_interpreter_is_not_on_path(lab: Lab) -> None:
     lab.program(lab.cli, "#!/usr/bin/env no-such-interpreter\n")
 
 
+def offer_bun(lab: Lab) -> None:
+    """A ``curl`` that answers with a script which, as Bun's installer does, puts a new Bun in place."""
+    script = lab.program(lab.home / "installer", f"rm -f {lab.tools}/bun; cp /bin/true {lab.tools}/bun\n")
+    lab.program(lab.tools / "curl", f"#!/bin/sh\ncat {script}\n")
+
+
 @situation(mends="bun.missing", bun__missing="warn")
 def bun_is_missing(lab: Lab) -> None:
     lab.program(lab.cli, "#!/usr/bin/env bun\n")
-    # What the remedy downloads and runs, as a stand-in that does what Bun's installer does.
-    put = f"printf 'mkdir -p {lab.tools}; printf \"#!/bin/sh\\\\n\" > {lab.tools}/bun; chmod +x {lab.tools}/bun\\n'"
-    lab.program(lab.tools / "curl", f"#!/bin/sh\n{put}\n")
+    offer_bun(lab)
 
 
-@situation(bun__version="warn")
+@situation(mends="bun.version", bun__version="warn")
 def bun_is_too_old(lab: Lab) -> None:
     lab.program(lab.home / ".asdf/installs/bun/1.0.3/bin/bun")
     (lab.tools / "bun").symlink_to(lab.home / ".asdf/installs/bun/1.0.3/bin/bun")
     (lab.ws / "package.json").write_text('{"name": "ws", "engines": {"bun": ">=1.2"}}')
+    offer_bun(lab)
 
 
 @situation(bun__range="warn")
@@ -385,9 +441,11 @@ def a_dead_process_left_the_lock(lab: Lab) -> None:
     leave_lock(lab, child)
 
 
-@situation(state__lock_unreadable="warn")
+@situation(mends="state.lock-unreadable", state__lock_unreadable="warn")
 def the_lock_says_nothing(lab: Lab) -> None:
-    (state_folder(lab) / "state.lock").write_text("who knows")
+    lock = state_folder(lab) / "state.lock"
+    lock.write_text("who knows")
+    os.utime(lock, (1e9, 1e9))
 
 
 def leave_lock(lab: Lab, pid: int) -> None:

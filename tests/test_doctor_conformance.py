@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import Machine, Ran
+from tests.doctor_machines import document, forked, validate
 
 CASES = json.loads((Path(__file__).parent / "conformance/doctor_global.json").read_text())["cases"]
 SCRIPT = "#!/usr/bin/env bun\nconsole.log('workspace');\n"
+HEADLINE = {True: "Global rawr is configured for Bun-global execution.", False: "Global rawr check failed."}
 WIRE = list(max((case["expect"]["wire"] for case in CASES), key=len))
 
 
@@ -48,26 +50,27 @@ class Lab:
         path.write_bytes(text.encode())
         path.chmod(mode)
 
-    def doctor(self, *options: str) -> Ran:
+    def doctor(self) -> Ran:
         """Run doctor as the case says: in its folder, for its workspace."""
-        case = self.case
-        named = [] if case["cwd"] == case["workspace"] else ["--workspace", case["workspace"]]
-        self.machine.env = case["env"]
-        return self.machine.rawr_install("doctor", "global", *named, *options, cwd=Path(case["cwd"]))
+        self.machine.env = self.case["env"]
+        return self.machine.rawr_install(*self._words(), "--json", cwd=Path(self.case["cwd"]))
 
+    def text(self) -> Ran:
+        """The same for a person."""
+        return forked(self._words(), Path(self.case["cwd"]), self.case["env"])
 
-def body(document: dict[str, Any]) -> dict[str, Any]:
-    """The fields, wherever the verdict puts them."""
-    found: dict[str, Any] = document["data"] if document["ok"] else document["error"]["details"]
-    return found
+    def _words(self) -> list[str]:
+        named = [] if self.case["cwd"] == self.case["workspace"] else ["--workspace", self.case["workspace"]]
+        return ["doctor", "global", *named]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_the_document_equals_the_recorded_one(machine: Machine, case: dict[str, Any]) -> None:
+def test_the_document_equals_the_recorded_one_and_the_text_agrees(machine: Machine, case: dict[str, Any]) -> None:
     lab = Lab(machine, case)
     before = machine.tree()
-    ran = lab.doctor("--json")
-    fields = body(ran.json)
+    ran = lab.doctor()
+    validate(ran.json)
+    fields = document(ran)
     assert list(fields)[: len(WIRE)] == WIRE
     expected = lab.case["expect"]
     assert {name: fields[name] for name in expected["wire"]} == expected["wire"]
@@ -75,16 +78,9 @@ def test_the_document_equals_the_recorded_one(machine: Machine, case: dict[str, 
     assert ran.json["ok"] is expected.get("ok", ran.json["ok"])
     assert ran.code == (0 if ran.json["ok"] else 1)
     assert ran.err == ""
+    text = lab.text()
+    assert (text.code, text.out.splitlines()[0]) == (ran.code, HEADLINE[ran.json["ok"]])
     assert machine.tree() == before
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_the_text_has_the_same_verdict(machine: Machine, case: dict[str, Any]) -> None:
-    lab = Lab(machine, case)
-    document, text = lab.doctor("--json"), lab.doctor()
-    healthy = "Global rawr is configured for Bun-global execution."
-    assert text.out.splitlines()[0] == (healthy if document.json["ok"] else "Global rawr check failed.")
-    assert text.code == document.code
-    if not document.json["ok"]:
-        assert document.json["error"]["code"] == "GLOBAL_RAWR_MISCONFIGURED"
-        assert document.json["error"]["message"] == "Global rawr is not configured for Bun-global execution"
+    if not ran.json["ok"]:
+        assert ran.json["error"]["code"] == "GLOBAL_RAWR_MISCONFIGURED"
+        assert ran.json["error"]["message"] == "Global rawr is not configured for Bun-global execution"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rawr_install.checks.registry import check, command, install, move_aside, set_up, to_profile
+from rawr_install.checks.registry import check, command, install, keeps_owner, move_aside, set_up, to_profile
 from rawr_install.checks.verdict import reason
 from rawr_install.entry import Entry
 from rawr_install.facts import Facts
-from rawr_install.report import Finding
+from rawr_install.report import Finding, Remedy
 
 
 @check("entry.missing", "a rawr is installed")
@@ -14,7 +14,7 @@ def missing(facts: Facts) -> Finding | None:
     if reason(facts) != "entry.missing":
         return None
     summary = f"No rawr on PATH, and none at {facts.bun_entry.path}."
-    return Finding("entry.missing", "fail", summary, {"path": facts.bun_entry.path}, set_up(facts), fixable=True)
+    return Finding("entry.missing", "fail", summary, {"path": facts.bun_entry.path}, set_up(facts), keeps_owner(facts))
 
 
 @check("entry.dangling", "no entry is a link that leads nowhere")
@@ -24,9 +24,14 @@ def dangling(facts: Facts) -> Finding | None:
         return None
     status = "fail" if reason(facts) == "entry.dangling" else "warn"
     summary = f"{broken.path} is a link that leads nowhere ({broken.link})."
-    ours = broken.ours and broken.path == facts.bun_entry.path and facts.instance is not None
-    remedy = (set_up(facts) if broken.ours else install(facts, "--force")) if ours else move_aside(broken.path)
-    return Finding("entry.dangling", status, summary, {"path": broken.path, "link": broken.link}, remedy, fixable=ours)
+    if broken.path != facts.bun_entry.path or facts.instance is None:
+        remedy: Remedy | None = move_aside(broken.path)
+        fixable = False
+    else:
+        remedy = set_up(facts) if broken.ours else install(facts, "--force")
+        fixable = keeps_owner(facts)
+    evidence = {"path": broken.path, "link": broken.link}
+    return Finding("entry.dangling", status, summary, evidence, remedy, fixable)
 
 
 @check("entry.foreign", "the rawr that runs belongs to the toolkit")
@@ -48,7 +53,7 @@ def other_instance(facts: Facts) -> Finding | None:
     target = found.instance or facts.instance.shim_runs
     summary = f"{found.path} runs {target}, not {facts.instance.root}."
     evidence = {**_shown(found), "runs": target, "wanted": facts.instance.real}
-    return Finding("entry.other-instance", "fail", summary, evidence, set_up(facts), fixable=True)
+    return Finding("entry.other-instance", "fail", summary, evidence, set_up(facts), keeps_owner(facts))
 
 
 @check("entry.outside-bun", "the link on PATH is also Bun's global entry")
@@ -58,7 +63,7 @@ def outside_bun(facts: Facts) -> Finding | None:
         return None
     summary = f"{found.path} leads here, but the Bun-global entry {facts.bun_entry.path} does not."
     evidence = {"path": found.path, "bunEntry": facts.bun_entry.path, "bunEntryKind": facts.bun_entry.kind}
-    return Finding("entry.outside-bun", "fail", summary, evidence, set_up(facts), fixable=True)
+    return Finding("entry.outside-bun", "fail", summary, evidence, set_up(facts), keeps_owner(facts))
 
 
 @check("path.bun-missing", "Bun's bin folder is on PATH")

@@ -49,13 +49,15 @@ def _quoted(folder: str) -> str:
 
 
 def set_up(facts: Facts) -> Remedy | None:
-    """The command that makes the entry lead to the current instance."""
-    if facts.instance is None:
-        return None
-    other_owner = facts.owner.status == "valid" and facts.owner.real != facts.instance.real
-    if other_owner or facts.bun_entry.kind == "missing":
-        return command("activate", facts.instance.root) if other_owner else install(facts)
-    return install(facts)
+    """The command that makes the entry lead to the current instance: ``activate`` where another one is the owner."""
+    if keeps_owner(facts):
+        return install(facts)
+    return command("activate", facts.instance.root) if facts.instance else None
+
+
+def keeps_owner(facts: Facts) -> bool:
+    """Whether :func:`set_up` leaves the owner alone; a transfer is the user's decision, never a fix."""
+    return facts.instance is None or facts.owner.status != "valid" or facts.owner.real == facts.instance.real
 
 
 def install(facts: Facts, *options: str) -> Remedy | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from rawr_install.checks.registry import Judge, check, command, set_up
+from rawr_install.checks.registry import Judge, check, command, keeps_owner, set_up
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
 
@@ -46,7 +46,7 @@ def pending(facts: Facts) -> Finding | None:
     if not begun:
         return None
     summary = f"A change was begun and not ended ({', '.join(begun)}); the next changing command mends it."
-    return Finding("operation.pending", "warn", summary, {"pending": begun}, set_up(facts), fixable=True)
+    return Finding("operation.pending", "warn", summary, {"pending": begun}, set_up(facts), keeps_owner(facts))
 
 
 UNREADABLE = {

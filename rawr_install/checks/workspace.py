@@ -25,7 +25,7 @@ def variable(facts: Facts) -> Finding | None:
         return None
     name, value = facts.refused
     status = "fail" if reason(facts) == "workspace.variable" else "warn"
-    remedy = Remedy(f"unset {name}", ("env", "-u", name, "rawr-install", "doctor", "global"))
+    remedy = Remedy(f"unset {name}")
     summary = f"{name} names no workspace: {value}"
     return Finding("workspace.variable", status, summary, {"variable": name, "value": value}, remedy)
 
