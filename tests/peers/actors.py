@@ -83,6 +83,10 @@ class Actor:
         found: dict[str, Any] = json.loads(line)
         return found
 
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether nothing is said for this long."""
+        return not self._lines and not self._selector.select(seconds)
+
     def expect(self, event: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The next event, which must be ``event``."""
         found = self.read(patience)

@@ -104,8 +104,8 @@ async function readState(path) {
 }
 
 async function writeState(path, { enabled, disabled }, options) {
-  const plugins = { enabled: sorted(enabled), lastUpdatedAt: new Date().toISOString() };
-  if (disabled.length > 0) plugins.disabled = sorted(disabled);
+  const off = disabled.length > 0 ? { disabled: sorted(disabled) } : {};
+  const plugins = { enabled: sorted(enabled), ...off, lastUpdatedAt: new Date().toISOString() };
   const staged = `${path}.${process.pid}.${Date.now()}.tmp`;
   await writeFile(staged, JSON.stringify({ version: 1, plugins }, null, 2) + "\n");
   point("staged", options);
