@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -85,10 +86,13 @@ def main(argv: Sequence[str]) -> int:
     context = Context(command=_command_name(words), json="--json" in _before_dashes(words))
     try:
         outcome = _attempt(words)
-        return emit(context, outcome) if outcome else 0
+        code = emit(context, outcome) if outcome else 0
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
-        # The reader (head, less) went away; Python would complain again at exit.
-        sys.stdout = None
+        # The reader (head, less) went away. The buffer still holds text, and the
+        # flush at exit would complain once more: let it go where nobody reads.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
