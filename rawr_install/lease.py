@@ -64,7 +64,12 @@ class Place:
 def iso(moment: float) -> str:
     """A time as the wire writes it: ISO 8601, UTC, milliseconds, ``Z``."""
     seconds, rest = divmod(int(moment * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    return f"{_to_the_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class Lease:

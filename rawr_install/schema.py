@@ -133,6 +133,8 @@ def _normalised_plugins(plugins: object) -> dict[str, Any]:
 def _tidy(ids: object, name: str) -> list[str]:
     if not isinstance(ids, (list, tuple)) or not set(map(type, ids)) <= {str}:
         raise Malformed(f"has a plugins.{name} that is not a list of strings")
+    if not ids:
+        return []
     text = "".join(ids)
     if text.isascii() and text.isprintable():  # then the space is the only white space, and code points are code units
         return sorted({*map(str.strip, ids)} - {""} if " " in text else {*ids} - {""})

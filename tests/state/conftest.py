@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from rawr_install import hooks, state
 from rawr_install.state import RepoState, RepoStateMutationOptions, RepoStateMutationResult
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 DEAD_PID = 4_194_304 - 7  # just below the largest that Linux gives out; checked by the fixture below
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
