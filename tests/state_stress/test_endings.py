@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def add(name, inside=lambda: None):
     return mutator
 
 def say(word):
-    print(word, flush=True)
+    os.write(1, f"{word}\\n".encode())
 """
 WAIT = """
 hooks.hook = lambda point: say("waiting") if point == "busy" else None
@@ -48,10 +49,15 @@ def holder(tmp_path: Path) -> Iterator[Actor]:
         yield actor
 
 
-def program(code: str, root: Path) -> subprocess.Popen[str]:
-    """A program of its own; errors go where the test's go."""
+@contextmanager
+def program(code: str, root: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program of its own; errors go where the test's go. It never outlives the block."""
     words = [sys.executable, "-c", START + code, str(root)]
-    return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def line(process: subprocess.Popen[str]) -> str:
