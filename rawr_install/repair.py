@@ -20,9 +20,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rawr_install import durable, install_state, machine, manifest
+from rawr_install import drift, durable, install_state, machine, manifest
+from rawr_install.drift import Facts, Verdict
 from rawr_install.errors import RawrError, RefusedError
-from rawr_install.install_state import Facts, InstallState, Verdict
+from rawr_install.install_state import InstallState
 from rawr_install.manifest import Manifest
 
 TRIES = 5
@@ -67,7 +68,7 @@ def repair(look: Callable[[], Facts], lock_file: str, dry_run: bool = False, wai
 
 def _assessed(look: Callable[[], Facts]) -> tuple[Facts, Verdict, InstallState]:
     facts = look()
-    verdict = install_state.judge(facts)
+    verdict = drift.judge(facts)
     return facts, verdict, install_state.report(facts, verdict)
 
 

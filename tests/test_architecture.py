@@ -45,18 +45,19 @@ LEVEL = {
     "lock": 3,
     "machine": 3,
     "manifest": 3,
+    "drift": 4,
     "history": 4,
-    "install_state": 4,
     "policy": 4,
     "receipt": 4,
     "state": 4,
     "facts": 5,
+    "install_state": 5,
     "recovery": 5,
-    "repair": 5,
     "transaction": 5,
     "web": 5,
     "checks": 6,
     "inventory": 6,
+    "repair": 6,
     "doctor": 7,
     "probe": 7,
     "chain": 8,
@@ -77,7 +78,7 @@ HOME_OF = {
     "packaging": {"bun"},
     "opentelemetry": {"otel"},
 }
-PURE = {"schema", "report", "facts", "checks", "doctor", "screen", "redact"}
+PURE = {"drift", "schema", "report", "facts", "checks", "doctor", "screen", "redact"}
 MACHINE = {"os", "sys", "subprocess", "pathlib", "shutil", "socket", "tempfile", "time"}
 
 

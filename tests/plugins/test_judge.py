@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rawr_install import assess_install_state
-from rawr_install.install_state import Canonical, Facts, judge, report
+from rawr_install.drift import Canonical, Facts, judge
+from rawr_install.install_state import report
 from rawr_install.manifest import Link, Manifest
 from rawr_install.plugins import Catalog, Plugin, Violation
 from tests.conftest import Machine

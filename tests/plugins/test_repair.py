@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rawr_install import install_state, repair
+from rawr_install.drift import Facts
 from tests.conftest import Machine, Ran, snapshot
 from tests.plugins.support import entries_of, link, make_linkable, make_manager, make_plugin, manager_file
 from tests.setup.steps import fail_at, kill_at, need_strace, record
@@ -180,7 +181,7 @@ def test_two_workspaces_that_repair_at_the_same_time_leave_one_of_two_whole_resu
     assert roots < set(workspaces)
 
 
-def facts_of(machine: Machine, workspace: Path) -> install_state.Facts:
+def facts_of(machine: Machine, workspace: Path) -> Facts:
     return install_state.look(workspace, None, manager_file(machine).parent)
 
 
@@ -188,7 +189,7 @@ def test_a_manifest_that_somebody_writes_between_is_read_again(machine: Machine,
     rival = {"name": "rival", "type": "user"}
     looks: list[int] = []
 
-    def look() -> install_state.Facts:
+    def look() -> Facts:
         found = facts_of(machine, drifted)
         looks.append(1)
         if len(looks) == 2:  # the look under the lock: a writer that takes no lock comes right after it
@@ -202,7 +203,7 @@ def test_a_manifest_that_somebody_writes_between_is_read_again(machine: Machine,
 
 
 def test_a_manifest_that_never_stands_still_is_left_alone(machine: Machine, drifted: Path) -> None:
-    def look() -> install_state.Facts:
+    def look() -> Facts:
         found = facts_of(machine, drifted)
         entries = entries_of(manager_file(machine))
         make_manager(machine, *entries, {"name": f"n{len(entries)}", "type": "user"})

@@ -1,0 +1,143 @@
+"""``plugins web ...``: the workspace's web plugins, listed and switched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from rawr_install import gate, state, web
+from rawr_install.cli.base import Command, Outcome, command, group
+from rawr_install.cli.progress import Progress
+from rawr_install.cli.table import table
+from rawr_install.operations.look import find_instance
+from rawr_install.paths import Places
+from rawr_install.plugins import Catalog, discover
+from rawr_install.report import printable
+from rawr_install.web import Asked, Switched
+
+LITERAL = "rawr_install.literal"  # in click's ctx.meta: the id came after "--"
+
+_workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
+_id = click.argument("plugin_id", metavar="ID")
+
+
+@group("web")
+def web_group() -> None:
+    """Web plugins of the workspace: list them, switch them on (through the security gate) and off."""
+
+
+@command("list", epilog="rawr-install plugins web list --json")
+@_workspace
+def web_list(workspace: str | None) -> Outcome:
+    """The workspace's web plugins, and whether each is enabled."""
+    return _shown(workspace, gone=False)
+
+
+@command("status", epilog="rawr-install plugins web status")
+@_workspace
+def web_status(workspace: str | None) -> Outcome:
+    """What is enabled, also ids in the state that are no plugin of this workspace any more."""
+    return _shown(workspace, gone=True)
+
+
+class EnableCommand(Command):
+    """Remembers a ``--``: after it, ``all`` is a plugin's id."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[LITERAL] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@command(
+    "enable",
+    cls=EnableCommand,
+    changes=True,
+    epilog="""
+rawr-install plugins web enable @rawr/plugin-mfe  one plugin, by id or folder name
+rawr-install plugins web enable all               every web plugin that exports ./server or ./web
+rawr-install plugins web enable -- all            the plugin whose id is "all"
+rawr-install plugins web enable all --force       pass over the gate (this is recorded)
+""",
+)
+@_id
+@click.option("--risk", type=click.Choice(gate.RISKS), default="balanced", help="What the gate lets pass.")
+@click.option("--staged", is_flag=True, help="Have the gate look at what is staged, not at the whole repository.")
+@click.option("--force", is_flag=True, help="Enable although the gate says no or is not there; recorded in the events.")
+@_workspace
+def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -> Outcome:
+    """Enable a web plugin once the workspace's own security check allows it."""
+    wanted = Asked(**asked)
+    places = _places()
+    root = find_instance(places, workspace).root
+    everything = plugin_id == "all" and not click.get_current_context().meta[LITERAL]
+    catalog = _catalog(root)
+    with Progress(f"waiting for the security check of {printable(root)}") as progress:
+
+        def ask() -> gate.Ruling:
+            flags = {"staged": wanted.staged, "dry_run": wanted.dry_run}
+            return gate.ask(root, wanted.risk, os.environ, places.trusted_file, waiting=progress, **flags)
+
+        if everything:
+            return _all_outcome(web.enable_all(root, catalog, wanted, ask), wanted)
+        return _switched("enabled", web.enable(root, catalog, plugin_id, wanted, ask), wanted.dry_run)
+
+
+@command("disable", changes=True, epilog="rawr-install plugins web disable @rawr/plugin-mfe")
+@_id
+@_workspace
+def web_disable(plugin_id: str, workspace: str | None, yes: bool, dry_run: bool) -> Outcome:
+    """Disable a web plugin; nothing is asked for that."""
+    root = find_instance(_places(), workspace).root
+    return _switched("disabled", web.disable(root, _catalog(root), plugin_id, dry_run), dry_run)
+
+
+for _made in (web_list, web_status, web_enable, web_disable):
+    web_group.add_command(_made)
+
+
+def _shown(workspace: str | None, gone: bool) -> Outcome:
+    root = find_instance(_places(), workspace).root
+    catalog, found = _catalog(root), state.get_repo_state(root)
+    rows = web.rows(catalog, found, gone)
+    data = {"workspaceRoot": root, "plugins": rows, "state": found}
+    broken = [violation.message for violation in catalog.violations if violation.group == "web"]
+    if not rows:
+        return Outcome(data, ["no web plugins found"], broken)
+    return Outcome(data, list(table(("PLUGIN", "STATUS", "RUNTIME"), [_cells(row) for row in rows])), broken)
+
+
+def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
+    runtime = "no plugin of this workspace" if row["kind"] is None else "yes" if row["runtime"] else web.NO_RUNTIME
+    return str(row["id"]), "enabled" if row["enabled"] else "disabled", runtime
+
+
+def _switched(verb: str, done: Switched, dry_run: bool) -> Outcome:
+    name = printable(str(done.data["pluginId"]))
+    head = f"forced enable: {name}" if done.forced else f"{verb}: {name}"
+    return Outcome(done.data, [head, _persisted(done, dry_run)])
+
+
+def _all_outcome(done: Switched, asked: Asked) -> Outcome:
+    data = done.data
+    lines = [f"planned: {data['plannedCount']}", f"skipped: {data['skippedCount']}"]
+    if done.forced:
+        lines.append(f"forced: {data['plannedCount']}")
+    return Outcome(data, [*lines, _persisted(done, asked.dry_run)])
+
+
+def _persisted(done: Switched, dry_run: bool) -> str:
+    if dry_run:
+        return "dry-run: no state persisted"
+    return "persisted: .rawr/state/state.json" if done.changed else "unchanged: .rawr/state/state.json"
+
+
+def _catalog(root: str) -> Catalog:
+    with Progress("plugins read:") as progress:
+        return discover(root, progress)
+
+
+def _places() -> Places:
+    return Places.from_environ(os.environ)
