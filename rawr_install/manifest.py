@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rawr_install.plugins import read_bounded
+from rawr_install import package_json
 
 LIMIT = 8 << 20
 # What the plugin manager itself writes when it makes the file.
@@ -59,7 +59,7 @@ class Manifest:
 def read(path: str) -> Manifest:
     """Read the manifest at ``path``; never raises. A missing file is an empty manifest without ``data``."""
     try:
-        return parse(read_bounded(path, LIMIT), path)
+        return parse(package_json.read(path, LIMIT), path)
     except FileNotFoundError:
         # A dangling link is not an absent file: a repair would write beside what somebody set up.
         return Manifest(path, problem="it is a link that leads nowhere" if os.path.islink(path) else None)
@@ -70,20 +70,12 @@ def read(path: str) -> Manifest:
 def parse(data: bytes, path: str) -> Manifest:
     """Judge the manifest's bytes; ``path`` is where relative roots start."""
     try:
-        entries = _entries(_load(data.decode("utf-8")))
+        entries = _entries(package_json.decode(data))
     except (ValueError, RecursionError) as error:
         return Manifest(path, problem=str(error), data=data)
     folder = os.path.dirname(path)
     links = tuple(_link(entry, folder) for entry in entries if _named(entry))
     return Manifest(path, links, nameless=len(entries) - len(links), data=data)
-
-
-def _load(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _entries(document: object) -> list[Any]:
@@ -190,7 +182,7 @@ class _Style:
 
 def _with_list(text: str) -> str:
     """``text`` with an empty ``oclif.plugins`` added, written anew in its own indent (as npm does)."""
-    document = _load(text)
+    document = json.loads(text)
     document["oclif"] = {**(document.get("oclif") or {}), "plugins": []}
     found = re.search(r"\n([ \t]+)\"", text)
     made = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=found.group(1) if found else 2)

@@ -17,18 +17,16 @@ Rules:
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rawr_install import package_json
+
 KIND_OF = {"cli": "toolkit", "agents": "agent", "web": "web", "api": "api", "workflows": "workflows"}
 FORBIDDEN = ("templateRole", "channel", "publishTier", "published")
 LIMIT = 1 << 20
-_CHUNK = 1 << 16
-# O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Plugin(NamedTuple):
@@ -121,26 +119,12 @@ def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None
     path = f"{parent}{os.sep}{folder}"
     manifest = f"{path}{os.sep}package.json"
     try:
-        data = read_bounded(manifest, LIMIT)
+        data = package_json.read(manifest, LIMIT)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         return Violation(folder, group, path, manifest, f"Failed to read plugin manifest {manifest}: {_reason(error)}")
     return parse(data, path, folder, group)
-
-
-def read_bounded(path: str, limit: int) -> bytes:
-    """The bytes of a small file; raises OSError, and ValueError when it holds more than ``limit`` bytes."""
-    fd = os.open(path, _FLAGS)
-    try:
-        data = os.read(fd, _CHUNK)
-        while len(data) >= _CHUNK and (more := os.read(fd, _CHUNK)):
-            data += more
-            if len(data) > limit:
-                raise ValueError(f"it is larger than {limit} bytes")
-        return data
-    finally:
-        os.close(fd)
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -156,7 +140,7 @@ def parse(data: bytes, path: str, folder: str, group: str) -> Plugin | Violation
     """Judge one manifest: ``data`` is the ``package.json`` of ``path``, the folder ``folder`` under ``group``."""
     manifest = f"{path}{os.sep}package.json"
     try:
-        document = _document(data)
+        document = package_json.decode(data)
     except (ValueError, RecursionError) as error:
         return Violation(folder, group, path, manifest, f"Failed to parse plugin manifest {manifest}: {error}")
     try:
@@ -164,18 +148,6 @@ def parse(data: bytes, path: str, folder: str, group: str) -> Plugin | Violation
     except _BrokenError as broken:
         message = f"Plugin manifest contract violation at {manifest}: {broken}"
         return Violation(broken.name or folder, group, path, manifest, message)
-
-
-def _document(data: bytes) -> object:
-    # json.loads would also take UTF-16, NaN and Infinity, which no peer reads.
-    return _DECODER.decode(data.decode("utf-8"))
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _plugin(document: object, path: str, folder: str, kind: str, group: str) -> Plugin:

@@ -63,7 +63,7 @@ def test_a_manifest_without_the_list_has_no_links_and_no_problem(document: Any) 
         ('{"oclif": {"plugins": {}}}', "oclif.plugins is not a list"),
         ('{"oclif": {"plugins": [1, null]}}', "entry 1 of oclif.plugins is null"),
         ('{"x": NaN}', "NaN is not JSON"),
-        ('\ufeff{"oclif": {}}', "BOM"),
+        ('\ufeff{"oclif": {}}', "Expecting value"),
         ("[" * 100_000, "recursion"),
     ],
 )
