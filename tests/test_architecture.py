@@ -30,6 +30,7 @@ LEVEL = {
     "bun": 2,
     "dispatch": 2,
     "entry": 2,
+    "refusals": 2,
     "eventlog": 2,
     "events": 2,
     "gate": 2,

@@ -23,7 +23,7 @@ def refused(*fragments: str) -> Callable[[Callable[[Scene], object]], Callable[[
     return add
 
 
-@refused("{cwd}", "2 parent folders", "cd into a workspace", "rawr-install fallback enable")
+@refused("in {cwd} or any folder above it", "cd into a workspace", "rawr-install fallback enable")
 def no_workspace(s: Scene) -> None:
     s.cwd = Path("/usr/share")
 
@@ -159,3 +159,38 @@ def test_without_the_toolkit_a_verb_says_how_to_reinstall_it(scene: Scene) -> No
     lines = scene.run("dash").err.splitlines()
     assert lines[0].startswith("rawr: `install` is a command of the toolkit")
     assert lines[1] == "  try: pipx install --force rawr-install"
+
+
+def test_what_is_not_read_by_anybody_is_no_traceback(scene: Scene, runner: str) -> None:
+    scene.entry(runner)
+    for words, expected in (("build", "127"), ("--help", "0"), ("--version", "0")):
+        for closed in ("2>&-", "2>/dev/full"):
+            shell = f"rawr {words} {closed} >out; echo $?"
+            done = subprocess.run(
+                ["/bin/sh", "-c", shell], cwd=scene.cwd, env=scene.env, capture_output=True, text=True
+            )
+            assert (done.stdout.strip(), done.stderr) == (expected, "")
+            assert words != "build" or (scene.cwd / "out").read_text() == ""
+
+
+def test_a_full_disk_under_the_greeting_is_an_error_of_one_line(scene: Scene, runner: str) -> None:
+    scene.entry(runner)
+    shell = ["/bin/sh", "-c", "rawr --help >/dev/full"]
+    done = subprocess.run(shell, cwd=scene.cwd, env=scene.env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "[OUTPUT_FAILED]" in done.stderr
+
+
+def test_a_reader_of_the_greeting_may_go_away(scene: Scene, runner: str) -> None:
+    scene.entry(runner)
+    done = subprocess.run(
+        ["/bin/sh", "-c", "{ sleep 0.2; rawr --help; } | true"], cwd=scene.cwd, env=scene.env, capture_output=True
+    )
+    assert done.stderr == b""
+
+
+def test_a_folder_that_the_locale_cannot_print_is_escaped(scene: Scene, runner: str) -> None:
+    scene.stand(scene.folder / "日本")
+    scene.env["PYTHONIOENCODING"] = "latin-1"
+    scene.argv = []
+    answer = scene.run(runner)
+    assert answer.code == 0 and "\\u65e5\\u672c" in answer.out
