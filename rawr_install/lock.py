@@ -248,9 +248,11 @@ class _Mutation:
         if _is_mine(mutex):
             raise NestedMutationError(f"A mutation of {self.folder.path} was started inside another one.")
         try:
-            left = max(0.0, self.deadline - time.monotonic())
-            if not mutex.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
-                raise self._timed_out("another thread of this process")
+            if not mutex.acquire(blocking=False):
+                self.report.contended = True
+                left = max(0.0, self.deadline - time.monotonic())
+                if not mutex.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+                    raise self._timed_out("another thread of this process")
             reach("entered")
             self.report.attempts += 1
             self._attempt()
@@ -303,6 +305,7 @@ class _Mutation:
         except OSError as error:
             raise failed(self.folder.path, error) from None
         self.report.waited = time.monotonic() - self.start
+        self._tell_contention()
         if not self.folder.place.links:
             self.report.degrade("no hard links: the lease is created, then written")
 
@@ -366,9 +369,7 @@ class _Mutation:
         if proof:
             self.report.takeover = proof
             self._tell("lock.takeover", proof=proof)
-        elif time.monotonic() - self.start >= WORTH_TELLING and not self.told:
-            self.told = True
-            self._tell("lock.contended")
+        self._tell_contention()
 
     def _leave_free(self, waited: float) -> None:
         """Give pollers of the peers' kind, which sleep 25 ms at a time, a fair chance."""
@@ -507,6 +508,11 @@ class _Mutation:
         )
 
     # -- telling ---------------------------------------------------------------
+
+    def _tell_contention(self) -> None:
+        if self.report.contended and not self.told and time.monotonic() - self.start >= WORTH_TELLING:
+            self.told = True
+            self._tell("lock.contended")
 
     def _tell_release(self) -> None:
         if self.told:
