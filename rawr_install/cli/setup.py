@@ -197,10 +197,13 @@ def _install_deps(root: str, dry_run: bool) -> str:
 
 
 def _deps_failed(root: str, outcome: Outcome) -> RawrError:
+    missing = bun.find(os.environ) is None
+    why = "Bun is not on PATH to install its dependencies" if missing else "installing its dependencies failed"
+    then = f"in {root}: {' '.join(bun.INSTALL_COMMAND)}"
     return RawrError(
-        f"{root} is the owner now, but installing its dependencies failed.",
+        f"{root} is the owner now, but {why}.",
         code="INSTALL_DEPS_FAILED",
-        hint=f"see Bun's output above; then, in {root}: {' '.join(bun.INSTALL_COMMAND)}",
+        hint=f"install Bun (bun.com/install); then, {then}" if missing else f"see Bun's output above; then, {then}",
         details=dict(outcome.data) if isinstance(outcome.data, dict) else None,
     )
 
