@@ -26,6 +26,8 @@ def script(name: str, *words: str | Path) -> tuple[int, Any]:
 
 def load(name: str) -> ModuleType:
     """A script as a module, for its tables."""
+    if str(SCRIPTS) not in sys.path:
+        sys.path.insert(0, str(SCRIPTS))
     loader = SourceFileLoader(name, str(SCRIPTS / name))
     spec = spec_from_loader(name, loader)
     assert spec

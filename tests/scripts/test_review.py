@@ -1,0 +1,294 @@
+"""The review bundle: deltas, manifest, evidence and the verdict, on small repositories made for the purpose."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scripts.test_verifiers import load, script
+
+pytest.importorskip("griffe", reason="the extra rawr-install[review] is not installed")
+
+INIT = '__version__ = "{version}"\n_PUBLIC = {{"core": {names}}}\n'
+CORE = '''
+from dataclasses import dataclass
+
+@dataclass
+class Options:
+    timeout: float = 5.0
+    _hidden: int = 0
+
+def enable(root, name):
+    """Enable."""
+
+def _private(): ...
+'''
+SCHEMA = {"$schema": "x", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a"]}
+
+
+class Repository:
+    """A project of this one's shape, two commits old."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "-q", "-b", "main")
+        self.write("rawr_install/__init__.py", INIT.format(version="1.2.0", names=["Options", "enable"]))
+        self.write("rawr_install/core.py", CORE)
+        self.write("rawr_install/data/doc.json", json.dumps(SCHEMA))
+        self.write("tests/conformance/wire.json", json.dumps({"cases": [{"id": 1, "key": "x"}]}))
+        self.write("tests/test_core.py", "from rawr_install.core import enable\n")
+        self.commit("First")
+
+    def git(self, *words: str) -> str:
+        argv = ["git", "-C", str(self.folder), "-c", "user.name=n", "-c", "user.email=e@example.org", *words]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def commit(self, subject: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", subject)
+
+    def review(self, *words: str | Path) -> tuple[int, Any]:
+        """The exit code and the whole bundle (or, where there is none, the answer)."""
+        output = self.folder.parent / "review"
+        code, said = script("review_bundle", "--repo", self.folder, "--output", output, "--no-gates", *words)
+        return code, json.loads((output / "review.json").read_text()) if code != 2 else said
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    (tmp_path / "repo").mkdir()
+    return Repository(tmp_path / "repo")
+
+
+def test_without_a_change_there_is_no_delta(repository: Repository) -> None:
+    code, bundle = repository.review()
+    assert (code, bundle["disposition"]["verdict"], bundle["disposition"]["delta"]) == (0, "pass", "none")
+    assert bundle["symbols"]["symbols"] == ["Options", "Options.timeout", "enable", "enable(name)", "enable(root)"]
+    assert bundle["files"] == []
+
+
+ADDITIVE = {
+    "a new function": ("core.py", "def _private", "def disable(root): ...\ndef _private", ["disable", "disable(root)"]),
+    "an optional parameter": ("core.py", "root, name)", "root, name, wait=1)", ["enable(wait)"]),
+    "a field with a default": (
+        "core.py",
+        "den: int = 0",
+        "den: int = 0\n    durable: bool = True",
+        ["Options.durable"],
+    ),
+}
+BREAKING = {
+    "a removed function": ("core.py", "def enable(root, name):", "def _enable(root, name):", "object_removed"),
+    "a removed parameter": ("core.py", "(root, name)", "(root)", "parameter_removed"),
+    "a required parameter": ("core.py", "(root, name)", "(root, name, wait)", "parameter_added_required"),
+    "a removed field": ("core.py", "timeout: float = 5.0", "_timeout: float = 5.0", "object_removed"),
+    "another default": ("core.py", "timeout: float = 5.0", "timeout: float = 9.0", "changed"),
+    "a name that is no longer public": ("__init__.py", "'Options', ", "", "object_removed"),
+}
+
+
+def symbols(repository: Repository, name: str, old: str, new: str) -> Any:
+    """The delta of the symbols after one edit."""
+    before = repository.folder.parent / "before"
+    shutil.copytree(repository.folder, before)
+    repository.replace(f"rawr_install/{name}", old, new)
+    return load("interface_delta.py").symbols(before, repository.folder)
+
+
+@pytest.mark.parametrize("case", ADDITIVE)
+def test_what_comes_is_additive(repository: Repository, case: str) -> None:
+    name, old, new, added = ADDITIVE[case]
+    repository.replace("rawr_install/__init__.py", "'enable'", "'enable', 'disable'")
+    delta = symbols(repository, name, old, new)
+    assert (delta["delta"], delta["added"], delta["breaking"]) == ("additive", added, [])
+
+
+@pytest.mark.parametrize("case", BREAKING)
+def test_what_breaks_users_is_breaking(repository: Repository, case: str) -> None:
+    name, old, new, kind = BREAKING[case]
+    delta = symbols(repository, name, old, new)
+    assert delta["delta"] == "breaking"
+    assert any(kind in row["kind"] for row in delta["breaking"])
+
+
+@pytest.mark.parametrize(("version", "code"), [("1.2.0", 1), ("1.3.0", 1), ("2.0.0", 0)])
+def test_a_breaking_delta_needs_a_major_version(repository: Repository, version: str, code: int) -> None:
+    repository.replace("rawr_install/core.py", "(root, name)", "(root)")
+    repository.replace("rawr_install/__init__.py", "1.2.0", version)
+    seen, bundle = repository.review()
+    assert bundle["symbols"]["delta"] == bundle["disposition"]["delta"] == "breaking"
+    assert (seen, bundle["disposition"]["verdict"]) == (code, "fail" if code else "pass")
+    assert bool(bundle["disposition"]["because"]) == bool(code)
+
+
+def test_what_is_private_may_change(repository: Repository) -> None:
+    delta = symbols(repository, "core.py", "def _private(): ...", "def _other(): ...")
+    assert (delta["delta"], delta["added"], delta["breaking"]) == ("none", [], [])
+
+
+SCHEMAS = {
+    "a property that goes": ({"properties": {"a": {"type": "string"}}}, "breaking", "/properties/b"),
+    "another type": (
+        {"properties": {**SCHEMA["properties"], "a": {"type": "number"}}},
+        "breaking",
+        "/properties/a/type",
+    ),  # type: ignore[dict-item]
+    "a guarantee that goes": ({"required": []}, "breaking", "/required"),
+    "a guarantee that comes": ({"required": ["a", "b"]}, "additive", "/required"),
+    "a property that comes": ({"properties": {**SCHEMA["properties"], "c": {}}}, "additive", "/properties/c"),  # type: ignore[dict-item]
+    "another description": ({"description": "new"}, "none", ""),
+}
+
+
+@pytest.mark.parametrize("case", SCHEMAS)
+def test_a_schema_is_compared_as_its_reader_sees_it(repository: Repository, case: str) -> None:
+    change, delta, at = SCHEMAS[case]
+    repository.write("rawr_install/data/doc.json", json.dumps({**SCHEMA, **change}))
+    code, bundle = repository.review()
+    assert (bundle["schemas"]["delta"], code) == (delta, 1 if delta == "breaking" else 0)
+    rows = bundle["schemas"]["breaking"] + bundle["schemas"]["added"]
+    assert [row["at"] for row in rows] == ([at] if at else [])
+
+
+def test_a_schema_that_goes_is_breaking(repository: Repository) -> None:
+    (repository.folder / "rawr_install/data/doc.json").unlink()
+    code, bundle = repository.review()
+    assert (code, bundle["schemas"]["breaking"][0]["what"]) == (1, "removed")
+
+
+@pytest.mark.parametrize(
+    ("document", "drift"),
+    [
+        ({"cases": [{"id": 1, "key": "x"}, {"id": 2}]}, []),
+        ({"cases": [{"id": 1, "key": "x", "more": 1}], "new": 1}, []),
+        ({"cases": [{"id": 1, "key": "y"}]}, ["/cases/0/key"]),
+        ({"cases": [{"id": 1}]}, ["/cases/0/key"]),
+        ({"cases": []}, ["/cases"]),
+        ({}, ["/cases"]),
+    ],
+)
+def test_a_recorded_wire_document_may_only_grow(repository: Repository, document: Any, drift: list[str]) -> None:
+    repository.write("tests/conformance/wire.json", json.dumps(document))
+    repository.replace("rawr_install/__init__.py", "1.2.0", "2.0.0")
+    code, bundle = repository.review()
+    assert [row["at"] for row in bundle["nonDrift"]["changed"]] == drift
+    assert code == (1 if drift else 0)
+
+
+def test_the_manifest_names_reason_and_tests(repository: Repository) -> None:
+    repository.replace("rawr_install/core.py", '"""Enable."""', '"""Enable a plugin."""')
+    repository.commit("Say what enable does | briefly")
+    repository.write("docs/new.md", "text\n")
+    (repository.folder / "rawr_install/data/doc.json").unlink()
+    _, bundle = repository.review()
+    rows = {row["path"]: (row["status"], row["reason"], row["tests"]) for row in bundle["files"]}
+    assert rows == {
+        "docs/new.md": ("added", "not committed yet", []),
+        "rawr_install/core.py": ("modified", "Say what enable does | briefly", ["tests/test_core.py"]),
+        "rawr_install/data/doc.json": ("deleted", "not committed yet", []),
+    }
+    page = (repository.folder.parent / "review/review.md").read_text()
+    row = "| `rawr_install/core.py` | modified | Say what enable does \\| briefly | `tests/test_core.py` |"
+    assert row in page.splitlines()
+    assert page.startswith("# Review bundle\n\n**FAIL**")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "is_linked"),
+    [
+        ("rawr_install/core.py", "from rawr_install import core, other", True),
+        ("rawr_install/core.py", "import rawr_install.core as c", True),
+        ("rawr_install/core.py", "from rawr_install.core2 import x", False),
+        ("rawr_install/core.py", "from rawr_install import score", False),
+        ("rawr_install/cli/which.py", 'machine.rawr_install("which")', True),
+        ("rawr_install/which.py", 'machine.rawr_install("which")', False),
+        ("scripts/review_bundle", 'script("review_bundle")', True),
+        ("docs/x.md", "x.md", False),
+    ],
+)
+def test_a_test_is_linked_by_what_it_imports_or_runs(path: str, text: str, is_linked: bool) -> None:
+    assert load("review_bundle").linked(path, {"tests/test_a.py": text}) == (["tests/test_a.py"] if is_linked else [])
+
+
+def test_the_base_is_the_last_tag_else_the_first_commit(repository: Repository) -> None:
+    first = repository.git("rev-parse", "HEAD")
+    repository.write("rawr_install/new.py", "")
+    repository.commit("Second")
+    assert repository.review()[1]["base"] == first
+    second = repository.git("rev-parse", "HEAD")
+    repository.git("tag", "-a", "v1", "-m", "v1")
+    repository.write("rawr_install/newer.py", "")
+    repository.commit("Third")
+    assert repository.review()[1]["base"] == second
+    assert repository.review(first)[1]["base"] == first
+
+
+def test_a_shallow_clone_without_tags_and_a_bare_clone_can_be_judged(repository: Repository, tmp_path: Path) -> None:
+    repository.write("rawr_install/new.py", "")
+    repository.commit("Second")
+    repository.git("clone", "-q", "--depth=1", "--no-tags", f"file://{repository.folder}", str(tmp_path / "shallow"))
+    code, said = script("review_bundle", "--repo", tmp_path / "shallow", "--output", tmp_path / "one", "--no-gates")
+    assert (code, said["files"]) == (0, 0)
+    repository.git("clone", "-q", "--bare", str(repository.folder), str(tmp_path / "bare"))
+    argv = ["--repo", tmp_path / "bare", "--head", "main", "--output", tmp_path / "two", "--no-gates"]
+    code, said = script("review_bundle", *argv)
+    assert (code, said["files"]) == (0, 1)
+
+
+@pytest.mark.parametrize("base", ["no-such-revision", "--output=/tmp/x", "HEAD:rawr_install"])
+def test_a_base_that_is_no_commit_cannot_be_judged(repository: Repository, base: str) -> None:
+    code, said = repository.review("--", base)
+    assert (code, said["verdict"]) == (2, "unknown")
+
+
+def test_a_legacy_key_in_a_manifest_fails(repository: Repository) -> None:
+    repository.write("rawr_install/data/sample/package.json", '{"rawr": {"kind": "web", "channel": "x"}}')
+    code, bundle = repository.review()
+    assert code == 1
+    assert bundle["legacyKeys"]["found"] == ["rawr_install/data/sample/package.json: rawr.channel"]
+
+
+def junit(**counts: int) -> str:
+    numbers = " ".join(f'{name}="{number}"' for name, number in counts.items())
+    return f'<testsuites><testsuite name="pytest" {numbers}/></testsuites>'
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        (junit(tests=5, failures=0, errors=0, skipped=1), 0),
+        (junit(tests=5, failures=1, errors=0, skipped=0), 1),
+        (junit(tests=5, failures=0, errors=1, skipped=0), 1),
+        (junit(tests=0, failures=0, errors=0, skipped=0), 1),
+        ("no xml", 2),
+    ],
+)
+def test_the_test_run_is_quoted_and_a_failed_one_fails(repository: Repository, report: str, code: int) -> None:
+    repository.write("../junit.xml", report)
+    seen, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
+    assert seen == code
+    if code != 2:
+        assert bundle["gates"][0]["counts"]["tests"] == int(report.split('tests="')[1].split('"')[0])
+
+
+def test_a_gate_that_fails_fails_the_bundle(repository: Repository, tmp_path: Path) -> None:
+    code, said = script("review_bundle", "--repo", repository.folder, "--output", tmp_path / "out")
+    assert code == 1
+    assert [reason for reason in said["because"] if "gate" in reason] == [
+        f"the gate {name} failed" for name in ("storage-lock", "distribution", "telemetry")
+    ]
