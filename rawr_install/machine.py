@@ -15,6 +15,10 @@ from datetime import UTC, datetime
 
 from rawr_install.errors import RawrError, RefusedError
 
+TYPE_CHECKING = False  # typing's own constant would cost importing typing
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 WAIT = 10.0  # seconds
 
 
@@ -28,9 +32,8 @@ def locked(lock_file: str, command: str, wait: float = WAIT) -> Iterator[None]:
     import filelock
 
     try:
-        os.makedirs(os.path.dirname(lock_file), mode=0o755, exist_ok=True)
         lock = filelock.FileLock(lock_file)
-        lock.acquire(timeout=wait, poll_interval=0.01)
+        _acquire(lock, wait)
     except filelock.Timeout:
         raise _busy(lock_file, wait) from None
     except OSError as error:
@@ -40,6 +43,17 @@ def locked(lock_file: str, command: str, wait: float = WAIT) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: BaseFileLock, wait: float) -> None:
+    for attempt in range(3):
+        os.makedirs(os.path.dirname(lock.lock_file), mode=0o755, exist_ok=True)
+        try:
+            lock.acquire(timeout=wait, poll_interval=0.01)
+            return
+        except FileNotFoundError:  # a purge removed the empty folder again, just now
+            if attempt == 2:
+                raise
 
 
 def holder(lock_file: str) -> dict[str, object]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rawr_install import durable, events, history, links
 from rawr_install.errors import RawrError
@@ -32,19 +33,28 @@ _CODES = {
     errno.EACCES: "PERMISSION_DENIED",
     errno.EPERM: "PERMISSION_DENIED",
 }
+_HINTS = {
+    errno.ENOSPC: "free some space on this file system, then run the command again",
+    errno.EDQUOT: "free some of your disk quota, then run the command again",
+    errno.EROFS: "mount this file system writable, or choose another folder (--bin-dir, XDG_STATE_HOME)",
+    errno.EACCES: "make the folder that holds this path writable for you",
+    errno.EPERM: "make the folder that holds this path writable for you",
+}
 
 
 def execute(places: Places, command: str, changes: Sequence[Change], rewound: int | None = None) -> Record:
     """Make all ``changes`` or none; returns the record. Raises RawrError, with everything put back."""
     events.begin_run()
     try:
-        _clear(places, changes)
-        record = history.begin(places.history_file, command, changes, rewound)
+        with _about(places.history_file):
+            _clear(places, changes)
+            record = history.begin(places.history_file, command, changes, rewound)
     except OSError as error:
-        raise _failed(command, error, places.history_file, "Nothing was changed.") from None
+        raise _failed(command, error, "Nothing was changed.") from None
     try:
         _carry_out(changes)
-        history.close(places.history_file, record, "done")
+        with _about(places.history_file):
+            history.close(places.history_file, record, "done")
     except BaseException as error:
         raise _after_putting_back(places, record, error) from None
     return record
@@ -54,14 +64,27 @@ def _carry_out(changes: Sequence[Change]) -> None:
     staged: list[str | None] = []
     try:
         for change in changes:
-            os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
-            staged.append(links.stage(change))
+            with _about(change.path):
+                os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+                staged.append(links.stage(change))
         for change, made in zip(changes, staged, strict=True):
-            links.apply(change, made)
+            with _about(change.path):
+                links.apply(change, made)
     finally:
         for made in filter(None, staged):
             durable.discard(made)
     _verify(changes)
+
+
+@contextmanager
+def _about(path: str) -> Iterator[None]:
+    """Let an OSError speak of ``path``: a call on a descriptor names no file, and a temporary name says nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(".tmp"):
+            error.filename = path
+        raise
 
 
 def _verify(changes: Sequence[Change]) -> None:
@@ -90,7 +113,7 @@ def remove(paths: Sequence[str]) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise _failed("removing the toolkit's own files", error, path, "The rest is still there.") from None
+            raise _failed("removing the toolkit's own files", error, "The rest is still there.") from None
 
 
 def recover(places: Places) -> list[str]:
@@ -101,7 +124,7 @@ def recover(places: Places) -> list[str]:
             said.append(_end(places, record))
         except OSError as error:
             why = f"The {record.command} of {record.at} was interrupted and is not mended yet."
-            raise _failed("mending it", error, places.history_file, why) from None
+            raise _failed("mending it", error, why) from None
     return said
 
 
@@ -129,9 +152,9 @@ def _after_putting_back(places: Places, record: Record, error: BaseException) ->
     else:
         _close_quietly(places, record)
     if isinstance(error, OSError):
-        return _failed(record.command, error, record.changes[0].path, ending)
+        return _failed(record.command, error, ending)
     if isinstance(error, RawrError):
-        return type(error)(f"{error.message} {ending}", code=error.code)
+        return type(error)(f"{error.message} {ending}", code=error.code, hint="run the command again")
     return error
 
 
@@ -142,24 +165,16 @@ def _close_quietly(places: Places, record: Record) -> None:
         pass  # still pending: the next changing command finds nothing to undo and closes it
 
 
-def _failed(command: str, error: OSError, path: str, ending: str) -> RawrError:
+def _failed(command: str, error: OSError, ending: str) -> RawrError:
+    number = error.errno or 0
     return RawrError(
-        f"{command} failed: {_words(error, path)}. {ending}",
-        code=_CODES.get(error.errno or 0, "WRITE_FAILED"),
-        hint=_HINTS.get(error.errno or 0, "look at the file system that holds this path, then run the command again"),
-        details={"errno": errno.errorcode.get(error.errno or 0, ""), "path": str(error.filename or path)},
+        f"{command} failed: {_words(error)}. {ending}",
+        code=_CODES.get(number, "WRITE_FAILED"),
+        hint=_HINTS.get(number, "look at the file system that holds this path, then run the command again"),
+        details={"errno": errno.errorcode.get(number, ""), "path": str(error.filename or "")},
     )
 
 
-_HINTS = {
-    errno.ENOSPC: "free some space on this file system, then run the command again",
-    errno.EDQUOT: "free some of your disk quota, then run the command again",
-    errno.EROFS: "this file system is read-only: choose another folder with --bin-dir, or mount it writable",
-    errno.EACCES: "make the folder writable for you, or choose another one with --bin-dir",
-    errno.EPERM: "make the folder writable for you, or choose another one with --bin-dir",
-}
-
-
-def _words(error: OSError, path: str = "") -> str:
+def _words(error: OSError) -> str:
     name = errno.errorcode.get(error.errno or 0, "unknown")
-    return f"{error.strerror or error} ({name}): {error.filename or path}"
+    return f"{error.strerror or error} ({name})" + (f": {error.filename}" if error.filename else "")

@@ -176,17 +176,11 @@ def _writable_folder(facts: Facts) -> None:
 
 def _path_notes(facts: Facts, mode: str) -> tuple[str, ...]:
     """What a person should know about PATH once the entry is in place."""
-    folder = facts.entry.path.rpartition("/")[0]
-    if folder not in [named.rstrip("/") for named in facts.path_folders]:
-        return (f"Note: {folder} is not on PATH; add it to run rawr by name.",)
-    shims = [found.path for found in facts.path_entries if found.kind == SHIM and found.path != facts.entry.path]
-    if mode == SHIM or not shims or _first(facts, shims[0]) != facts.entry.path:
+    path, place = facts.entry.path, facts.path_place
+    if place is None:
+        return (f"Note: {path.rpartition('/')[0]} is not on PATH; add it to run rawr by name.",)
+    behind = [shell for where, shell in facts.shell_entries if where > place]
+    if mode == SHIM or not behind or len(behind) < len(facts.shell_entries):
         return ()
-    said = f"Note: {facts.entry.path} comes before the shell entry {shims[0]} on PATH, so rawr runs this workspace in"
-    return (f"{said} every folder; to run the workspace you stand in: rawr-install install --mode shim",)
-
-
-def _first(facts: Facts, other: str) -> str:
-    """Which of our entry's place and ``other`` a search of PATH meets first."""
-    names = (f"{folder.rstrip('/')}/rawr" for folder in facts.path_folders)
-    return next((name for name in names if name in (facts.entry.path, other)), other)
+    said = f"Note: {path} comes before the shell entry {behind[0]} on PATH, so rawr runs this workspace in every folder"
+    return (f"{said}; to run the workspace you stand in: rawr-install install --mode shim",)

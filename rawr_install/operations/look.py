@@ -16,7 +16,7 @@ from rawr_install.history import read as read_history
 from rawr_install.links import Value, file_value, free_aside, read_value
 from rawr_install.paths import Places
 from rawr_install.receipt import Receipt
-from rawr_install.workspace import Owner, cli_path, discover, is_trusted, is_workspace, read_owner
+from rawr_install.workspace import Owner, cli_path, discover, folders_up, is_trusted, is_workspace, read_owner
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Facts:
-    """The machine as found."""
+    """The machine as found.
+
+    ``path_place`` is where the entry's folder comes on PATH; ``shell_entries``
+    are the other shell entries on PATH, with their places.
+    """
 
     instance: Instance | None
     request: Request
@@ -60,8 +64,8 @@ class Facts:
     entry_value: Value
     entry_aside: str
     bin_dir_problem: str | None
-    path_entries: tuple[Entry, ...]
-    path_folders: tuple[str, ...]
+    path_place: int | None
+    shell_entries: tuple[tuple[int, str], ...]
     shell_entry: Value
     receipt: Receipt
     receipt_file: str
@@ -85,7 +89,8 @@ def look(places: Places, request: Request, instance: Instance | None = None) -> 
             code="UNREADABLE",
             hint="make it readable for you, or move it away",
         ) from None
-    search = places.variable("PATH")
+    folders = [os.path.realpath(each) for each in (places.variable("PATH") or "").split(os.pathsep) if each]
+    folder = os.path.realpath(os.path.dirname(path))
     return Facts(
         instance=instance,
         request=request,
@@ -96,8 +101,8 @@ def look(places: Places, request: Request, instance: Instance | None = None) -> 
         entry_value=entry_value,
         entry_aside=free_aside(path),
         bin_dir_problem=_folder_problem(os.path.dirname(path)),
-        path_entries=tuple(entries.on_path(search)),
-        path_folders=tuple(search.split(os.pathsep)) if search else (),
+        path_place=folders.index(folder) if folder in folders else None,
+        shell_entries=_shell_entries(folders, folder),
         shell_entry=file_value(shell_entry.contents(), 0o755),
         receipt=items,
         receipt_file=places.receipt_file,
@@ -105,6 +110,13 @@ def look(places: Places, request: Request, instance: Instance | None = None) -> 
         history=tuple(records),
         seen=seen,
     )
+
+
+def _shell_entries(folders: Sequence[str], own: str) -> tuple[tuple[int, str], ...]:
+    found = (
+        (place, entries.look(os.path.join(folder, "rawr"))) for place, folder in enumerate(folders) if folder != own
+    )
+    return tuple((place, entry.path) for place, entry in found if entry.kind == "shim")
 
 
 def _look_at_known(items: Receipt, records: Sequence[Record]) -> dict[str, Found]:
@@ -161,10 +173,15 @@ def find_instance(places: Places, named: str | None) -> Instance:
             raise UsageError(
                 f"{root} is no workspace: it needs a package.json file and a plugins folder.",
                 code="NOT_A_WORKSPACE",
-                hint="name the root folder of a workspace",
+                hint=_root_hint(root),
             )
         return _instance(root, places)
     return _instance(_search(cwd, places), places)
+
+
+def _root_hint(folder: str) -> str:
+    above = next((parent for parent in folders_up(folder) if is_workspace(parent)), None)
+    return f"name the workspace's root: {above}" if above else "name the root folder of a workspace"
 
 
 def _current_folder() -> str:
@@ -180,6 +197,8 @@ def _search(cwd: str, places: Places) -> str:
         return os.path.realpath(found.root)
     if found.lookalikes:
         return os.path.realpath(found.lookalikes[0])
+    if found.refused and is_workspace(os.path.join(cwd, found.refused)):
+        return os.path.realpath(os.path.join(cwd, found.refused))
     where = f"{found.source}={found.refused} names no workspace" if found.refused else f"no workspace at or above {cwd}"
     raise UsageError(
         f"There is {where}." if not found.refused else f"{where}.",

@@ -218,6 +218,11 @@ def test_where_no_workspace_is_the_precondition_is_missing(machine: Machine) -> 
     root = machine.workspace("a")
     assert error(machine.rawr_install("install", "--json")) == (2, "NO_WORKSPACE")
     assert error(machine.rawr_install("activate", "home", "--json")) == (2, "NOT_A_WORKSPACE")
+    inside = machine.rawr_install("activate", root / "plugins", "--json")
+    assert error(inside) == (2, "NOT_A_WORKSPACE") and str(root) in inside.json["error"]["details"]["remedy"]["text"]
+    bare = machine.workspace("bare", cli=None)
+    named = machine.rawr_install("activate", "--json", env={"RAWR_WORKSPACE_ROOT": str(bare)})
+    assert error(named) == (1, "WORKSPACE_CLI_MISSING")
     wrong = machine.rawr_install("activate", "--json", cwd=root, env={"RAWR_WORKSPACE_ROOT": "/nowhere"})
     assert error(wrong) == (2, "NO_WORKSPACE") and "RAWR_WORKSPACE_ROOT=/nowhere" in wrong.json["error"]["message"]
 
@@ -325,7 +330,10 @@ def test_a_link_before_the_shell_entry_is_noted_with_the_way_out(machine: Machin
     root = machine.workspace("a")
     pipx = machine.home / ".local/bin"
     machine.rawr_install("install", "--workspace", root, "--mode", "shim", "--bin-dir", pipx)
-    for path, noted in ((f"{machine.bun_bin}:{pipx}", True), (f"{pipx}:{machine.bun_bin}", False)):
+    (machine.folder / "spelled").symlink_to(machine.bun_bin)
+    machine.bun_bin.mkdir(parents=True)
+    behind, before = f"{machine.folder}/spelled/:{pipx}", f"{pipx}:{machine.bun_bin}"
+    for path, noted in ((behind, True), (before, False), (f"{before}:{pipx}", False)):
         ran = machine.rawr_install(
             "install", "--workspace", root, "--bin-dir", machine.bun_bin, env={"PATH": f"{path}:/usr/bin:/bin"}
         )

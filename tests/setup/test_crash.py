@@ -203,7 +203,10 @@ def _failing(turn: int) -> Callable[[Stage, Step, int], None]:
         ran = fail_at(stage.machine, stage.words, step, ERRNOS[(number + turn) % len(ERRNOS)])
         assert "Traceback" not in ran.err and ran.code in (0, 1), ran
         if ran.code == 1:
-            assert ran.json["error"]["code"] not in ("INTERNAL_ERROR", "WORKSPACE_CLI_MISSING"), ran
+            error = ran.json["error"]
+            assert error["code"] not in ("INTERNAL_ERROR", "WORKSPACE_CLI_MISSING"), ran
+            path = error["details"].get("path", str(stage.machine.home))
+            assert path.startswith(str(stage.machine.home)) and not path.endswith(".tmp"), ran
             assert stage.pair() == stage.before, f"not put back: {stage.pair()}"
 
     return strike

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -125,6 +126,28 @@ def test_activations_with_killed_ones_among_them_end_in_agreement(
             assert machine.owner_file.read_text() == f"{roots[turn % 4]}\n"
             assert os.readlink(machine.entry) == f"{roots[turn % 4]}/apps/cli/bin/run.js"
     assert missed == []
+
+
+def test_any_commands_at_once_end_in_an_answer_and_a_whole_machine(
+    machine: Machine, count: Callable[[int, int], int]
+) -> None:
+    for name in "abc":
+        machine.workspace(name)
+    chance = random.Random(20)
+    some = (("activate", "{}"), ("install", "--workspace", "{}"), ("rollback",), ("deactivate",), ("uninstall",))
+    commands = (*some, ("uninstall", "--purge"), ("activate", "{}", "--mode", "shim", "--force"))
+    with racers(machine, 4) as running:
+        for _turn in range(count(40, 400)):
+            for racer in running:
+                racer.start(*(word.format(chance.choice("abc")) for word in chance.choice(commands)))
+            for answer in [racer.end() for racer in running]:
+                code = json.loads(answer["out"]).get("error", {}).get("code", "")
+                assert code in ("", "OWNER_OTHER_INSTANCE", "NOTHING_TO_ROLL_BACK"), answer
+        running[0].start("activate", "a", "--mode", "bun-symlink")
+        running[0].end()
+    assert machine.owner_file.read_text() == f"{machine.folder}/a\n"
+    assert os.readlink(machine.entry) == f"{machine.folder}/a/apps/cli/bin/run.js"
+    assert not list(machine.home.rglob("*.tmp"))
 
 
 def test_whoever_waits_in_vain_is_told_who_holds_the_machine(machine: Machine) -> None:
