@@ -82,8 +82,9 @@ def _about(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or str(error.filename).endswith(".tmp"):
-            error.filename = path
+        named = error.filename
+        if named is None or error.filename2 is not None or str(named).endswith(".tmp"):
+            error.filename = path  # of two names, symlink(2) gives the target first, rename(2) the temporary one
         raise
 
 
