@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
 import pytest
 
 from rawr_install import npm_range
@@ -76,3 +84,51 @@ def test_what_is_no_range_is_refused(text: str) -> None:
 def test_a_version_needs_its_three_numbers(text: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         npm_range.pep440(text)
+
+
+# -- beside npm's own judge, where node and npm are installed --------------------
+
+JUDGE = """
+const semver = require(process.argv[1]);
+const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(cases.map(([v, r]) => semver.validRange(r) === null ? null : semver.satisfies(v, r))));
+"""
+
+
+def npms_semver() -> str | None:
+    """The semver package that npm brings along (or Debian's node-semver)."""
+    npm = shutil.which("npm")
+    beside = [Path(os.path.realpath(npm)).parent.parent / "node_modules/semver"] if npm else []
+    return next((str(path) for path in [*beside, Path("/usr/share/nodejs/semver")] if path.is_dir()), None)
+
+
+def made_up(random: Random) -> tuple[str, str]:
+    def version() -> str:
+        return ".".join(random.choice("00123") for _ in range(3))
+
+    def partial() -> str:
+        numbers = version().split(".")[: random.choice((1, 2, 3, 3))]
+        return ".".join([*numbers[:-1], random.choice((numbers[-1], numbers[-1], numbers[-1], random.choice("xX*")))])
+
+    def alternative() -> str:
+        if random.random() < 0.15:
+            return f"{partial()} - {partial()}"
+        signs = ("", "^", "~", ">", "<", ">=", "<=", "=", "~>", "^ ", ">= ", "v")
+        return " ".join(random.choice(signs) + partial() for _ in range(random.choice((1, 1, 2))))
+
+    return version(), random.choice((" || ", "||")).join(alternative() for _ in range(random.choice((1, 1, 2))))
+
+
+def test_npm_comes_to_the_same_judgement(count: Callable[[int, int], int]) -> None:
+    node, semver = shutil.which("node"), npms_semver()
+    if node is None or semver is None:
+        pytest.skip("node or npm is not installed")
+    random = Random(5)
+    cases = [made_up(random) for _ in range(count(2_000, 50_000))]
+    asked = subprocess.run(
+        [node, "-e", JUDGE, semver], input=json.dumps(cases), capture_output=True, text=True, check=True
+    )
+    answers = json.loads(asked.stdout)
+    assert {True, False} <= set(answers)
+    for (version, wanted), answer in zip(cases, answers, strict=True):
+        assert satisfies(version, wanted) is answer, (version, wanted)
