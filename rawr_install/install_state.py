@@ -120,7 +120,7 @@ def report(facts: Facts, verdict: Verdict) -> InstallState:
         "canonicalWorkspaceSource": facts.canonical.source,
         "pluginManagerManifestPath": manifest.path,
         "expectedLinks": [{"pluginName": name, "root": root} for name, root in facts.expected.items()],
-        "actualLinks": [link._asdict() for link in actual],
+        "actualLinks": [{"name": link.name, "type": link.type, "root": link.root} for link in actual],
         "issues": issues,
         "actions": [{"command": action.command, "reason": action.reason} for action in verdict.actions],
         "summary": {
