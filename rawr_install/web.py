@@ -131,7 +131,7 @@ def enable_all(root: str, catalog: Catalog, asked: Asked, gate: Gate) -> Switche
     """
     planned = [plugin.id for plugin in catalog.plugins if plugin.runtime_web]
     if not planned:
-        return Switched(_summary(root, catalog, asked, []), forced=False, changed=False)
+        return Switched({**_summary(root, catalog, asked, []), "changed": False}, forced=False, changed=False)
     ruling = gate()
     forced = asked.force and ruling.outcome != "allowed"
 

@@ -335,6 +335,7 @@ def test_with_nothing_to_enable_no_gate_is_asked(machine: Machine) -> None:
     done = machine.rawr_install("plugins", "web", "enable", "all", "--json", cwd=workspace)
     assert (done.code, done.json["data"]["plannedCount"], gate.asked) == (0, 0, [])
     assert not (workspace / ".rawr").exists()
+    assert not (machine.home / ".local").exists(), "nothing was done, so there is nothing on record"
 
 
 def test_a_plugin_named_all_is_reached_behind_dashes(machine: Machine, workspace: Path, gate: Gate) -> None:
