@@ -53,6 +53,11 @@ class Facts:
         """Plugin name -> the root that its link should have, in the catalog's order."""
         return linkable(self.catalog)
 
+    @cached_property
+    def actual(self) -> dict[str, Link]:
+        """Name -> entry; of two entries the last one counts."""
+        return {link.name: link for link in self.manifest.links}
+
 
 def linkable(catalog: Catalog) -> dict[str, str]:
     """Name and root of every plugin that the plugin manager should link."""
@@ -120,51 +125,56 @@ def _issue(kind: str, name: str | None, message: str, fixable: bool, **roots: st
     return {"kind": kind, **named, "message": message, **roots, "autoFixable": fixable}
 
 
+# Kind -> the issue's message, the reason to link (wire).
+_WORDS = {
+    "missing_link": ("Missing link for {name}", "Link {name} to canonical workspace source"),
+    "not_linked": ("{name} is {type} instead of link", "Switch {name} to link mode for local latest"),
+    "stale_link": ("{name} link target is missing", "Re-link {name} to canonical workspace source"),
+    "path_mismatch": (
+        "{name} link target differs from canonical source",
+        "Re-point {name} link to canonical workspace source",
+    ),
+}
+
+
 def _link_faults(facts: Facts) -> Iterator[Fault]:
-    actual = {link.name: link for link in facts.manifest.links}  # of two entries the last one counts
     for name, root in facts.expected.items():
-        if fault := _link_fault(name, root, actual.get(name), facts.targets):
-            yield fault
+        actual = facts.actual.get(name)
+        kind = _link_kind(root, actual, facts.targets)
+        if kind is None:
+            continue
+        message, reason = (text.format(name=name, type=actual.type if actual else "") for text in _WORDS[kind])
+        roots = {"expectedRoot": root, **({"actualRoot": actual.root} if actual else {})}
+        first = (_uninstall(name, f"Remove stale link for {name}"),) if kind == "stale_link" else ()
+        actions = (*first, Action(Step("link", name, root), reason))
+        yield Fault(_issue(kind, name, message, True, **roots), actions)
 
 
-def _link_fault(name: str, root: str, actual: Link | None, targets: Mapping[str, Identity | None]) -> Fault | None:
-    link = Step("link", name, root)
+def _link_kind(root: str, actual: Link | None, targets: Mapping[str, Identity | None]) -> str | None:
     if actual is None:
-        issue = _issue("missing_link", name, f"Missing link for {name}", True, expectedRoot=root)
-        return Fault(issue, (Action(link, f"Link {name} to canonical workspace source"),))
-    roots = {"expectedRoot": root, "actualRoot": actual.root}
+        return "missing_link"
     if actual.type != "link":
-        issue = _issue("not_linked", name, f"{name} is {actual.type} instead of link", True, **roots)
-        return Fault(issue, (Action(link, f"Switch {name} to link mode for local latest"),))
+        return "not_linked"
     if actual.root == root:
         return None
     target = targets.get(actual.root) if actual.root else None
     if target is None:
-        issue = _issue("stale_link", name, f"{name} link target is missing", True, **roots)
-        return Fault(issue, (_uninstall(name, f"Remove stale link for {name}"), Action(link, _relink(name))))
-    if target == targets.get(root):
-        return None
-    issue = _issue("path_mismatch", name, f"{name} link target differs from canonical source", True, **roots)
-    return Fault(issue, (Action(link, f"Re-point {name} link to canonical workspace source"),))
+        return "stale_link"
+    return None if target == targets.get(root) else "path_mismatch"
 
 
 def _uninstall(name: str, reason: str) -> Action:
     return Action(Step("uninstall", name), reason)
 
 
-def _relink(name: str) -> str:
-    return f"Re-link {name} to canonical workspace source"
-
-
 def _legacy_faults(facts: Facts) -> Iterator[Fault]:
-    actual = {link.name: link for link in facts.manifest.links}
     for name in LEGACY_PLUGINS:
-        if name not in actual:
+        if name not in facts.actual:
             continue
-        root = actual[name].root
+        root = facts.actual[name].root
         present = _issue("legacy_present", name, f"Legacy sync plugin is still linked: {name}", True, actualRoot=root)
         yield Fault(present, (_uninstall(name, f"Remove legacy sync provider {name}"),))
-        if CORE_PLUGIN in actual or CORE_PLUGIN in (facts.runtime or ()):
+        if CORE_PLUGIN in facts.actual or CORE_PLUGIN in (facts.runtime or ()):
             text = f"Legacy and canonical sync providers overlap ({name} + {CORE_PLUGIN})"
             yield Fault(_issue("legacy_overlap", name, text, True, actualRoot=root))
 
@@ -194,6 +204,6 @@ def _orphans(facts: Facts) -> Iterator[Link]:
     broken = {violation.id for violation in facts.catalog.violations}
     broken |= {violation.path for violation in facts.catalog.violations}
     known = {*facts.expected, *LEGACY_PLUGINS, *broken}
-    for link in {link.name: link for link in facts.manifest.links}.values():
+    for link in facts.actual.values():
         if link.type == "link" and link.name not in known and link.root not in broken:
             yield link
