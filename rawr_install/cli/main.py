@@ -58,6 +58,7 @@ def _print_version(_ctx: click.Context, _param: click.Parameter, wanted: bool) -
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",  # as newer clicks say it; the command page must not depend on that
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
