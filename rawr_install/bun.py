@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from rawr_install import program
+from rawr_install.reading import read_bytes
 from rawr_install.workspace import cli_path
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
@@ -168,11 +169,7 @@ def _has_dependencies(manifest: dict[str, object]) -> bool:
 
 
 def _starts_with_bun(script: str) -> bool:
-    try:
-        with open(script, "rb") as file:
-            line = file.readline(256)
-    except OSError:
-        return False
+    line = read_bytes(script, 256).split(b"\n")[0]
     return line.startswith(b"#!") and re.search(rb"[/\s]bun(\s|$)", line) is not None
 
 

@@ -53,7 +53,7 @@ def read(history_file: str) -> list[Record]:
         return [Record.from_json(record) for record in document["records"]]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RawrError(
             f"The history {history_file} cannot be read: {error}.",
             code="HISTORY_UNREADABLE",

@@ -38,7 +38,7 @@ def read(receipt_file: str) -> Receipt:
     try:
         value = read_value(receipt_file)
         return () if value == ABSENT else parse(value.data)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RawrError(
             f"The receipt {receipt_file} cannot be read, so what is ours cannot be told: {error}.",
             code="RECEIPT_UNREADABLE",
