@@ -68,7 +68,7 @@ class Stage:
             assert done.code == 0, done
         if scenario.foreign == "last":
             self._put_foreign()
-        shutil.copytree(self.machine.home, folder / "before", symlinks=True)
+        self.freeze()
         self.before = self.pair()
         self.changes_before = len(self.records())
 
@@ -79,6 +79,11 @@ class Stage:
 
     def _fill(self, words: Words) -> Words:
         return tuple(word.format(**self.roots) for word in words)
+
+    def freeze(self) -> None:
+        """What stands now is what ``reset`` returns to."""
+        shutil.rmtree(self.machine.folder / "before", ignore_errors=True)
+        shutil.copytree(self.machine.home, self.machine.folder / "before", symlinks=True)
 
     def reset(self) -> None:
         shutil.rmtree(self.machine.home)
@@ -102,16 +107,20 @@ class Stage:
         return [str(path) for path in self.machine.home.rglob("*.tmp")]
 
 
+Strike = Callable[[Stage, Step, int], None]
+
+
 @pytest.fixture
 def check(tmp_path: Path) -> Callable[..., None]:
     """Run ``strike`` at every recorded step, several machines side by side, and look at each afterwards."""
     numbers = itertools.count(1)
 
-    def run(scenario: Scenario, strike: Callable[[Stage, Step, int], None], every: int = 1) -> None:
+    def run(scenario: Scenario, strike: Strike, every: int = 1, first: Callable[[Stage], None] | None = None) -> None:
         need_strace()
         folders = [tmp_path / str(next(numbers)) for _ in range(WORKERS)]
         with ThreadPoolExecutor(WORKERS) as pool:
             stages = list(pool.map(lambda folder: Stage(folder, scenario), folders))
+            list(pool.map(first, stages) if first else ())
         steps = record(stages[0].machine, stages[0].words)
         after = _relative(stages[0], stages[0].pair())
         assert len(steps) > 15, steps
@@ -194,11 +203,29 @@ def test_further_commands_killed_or_failing_at_a_step_are_mended(
         check(scenario, _failing(turn), every)
 
 
+@pytest.mark.parametrize("at", ["entry", "receipt"])
+def test_mending_that_is_killed_too_is_taken_up_by_the_next_command(
+    check: Callable[..., None], at: str, count: Callable[[int, int], int]
+) -> None:
+    name = {"entry": '/rawr"', "receipt": '/receipt.json"'}[at]
+
+    def kill_once(stage: Stage) -> None:
+        steps = record(stage.machine, stage.words)
+        stage.reset()
+        # On the way to its place: what comes before is changed, what comes after is not.
+        kill_at(
+            stage.machine, stage.words, next(step for step in steps if step.name == "rename" and name in step.shown)
+        )
+        stage.freeze()
+
+    check(SCENARIOS[1], _killing, count(4, 1), kill_once)
+
+
 def _killing(stage: Stage, step: Step, _number: int) -> None:
     kill_at(stage.machine, stage.words, step)
 
 
-def _failing(turn: int) -> Callable[[Stage, Step, int], None]:
+def _failing(turn: int) -> Strike:
     def strike(stage: Stage, step: Step, number: int) -> None:
         ran = fail_at(stage.machine, stage.words, step, ERRNOS[(number + turn) % len(ERRNOS)])
         assert "Traceback" not in ran.err and ran.code in (0, 1), ran
