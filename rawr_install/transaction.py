@@ -95,15 +95,29 @@ def _verify(changes: Sequence[Change]) -> None:
 
 
 def put_back(changes: Sequence[Change]) -> list[str]:
-    """Undo as far as each change came; returns the names that somebody else has changed since. Raises OSError."""
-    left = []
+    """Undo as far as each change came; returns the names that somebody else has changed since.
+
+    One name that cannot be put back is no reason to leave the others: the first OSError is raised at the end.
+    """
+    left: list[str] = []
+    failures: list[OSError] = []
     for change in reversed(changes):
-        where = links.standing(change)
-        if where == "other":
-            left.append(change.path)
-        elif where != "before":
-            _carry_out([change.inverse])
+        try:
+            _put_one_back(change, left)
+        except OSError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return left
+
+
+def _put_one_back(change: Change, left: list[str]) -> None:
+    with _about(change.path):
+        where = links.standing(change)
+    if where == "other":
+        left.append(change.path)
+    elif where != "before":
+        _carry_out([change.inverse])
 
 
 def remove(paths: Sequence[str]) -> None:

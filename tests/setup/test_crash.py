@@ -196,8 +196,8 @@ def test_a_system_call_that_fails_at_any_step_changes_nothing(
 def test_further_commands_killed_or_failing_at_a_step_are_mended(
     check: Callable[..., None], scenario: Scenario, count: Callable[[int, int], int]
 ) -> None:
-    # Every sixth step; --full takes every step, and every error at each.
-    every = count(6, 1)
+    # Every eighth step; --full takes every step, and every error at each.
+    every = count(8, 1)
     check(scenario, _killing, every)
     for turn in range(count(1, len(ERRNOS))):
         check(scenario, _failing(turn), every)

@@ -146,6 +146,20 @@ def test_when_putting_back_fails_too_the_next_command_mends_it(machine: Machine)
     assert machine.owner_file.read_text() == f"{a}\n" and os.readlink(machine.entry).startswith(str(a))
 
 
+def test_one_name_that_cannot_be_put_back_does_not_keep_the_others_changed(machine: Machine) -> None:
+    need_strace()
+    a, b = machine.workspace("a"), machine.workspace("b")
+    machine.rawr_install("activate", a)
+    # Renames: the pending record, owner, entry, receipt; closing the record fails, and so does the receipt's way back.
+    rule = "inject=rename:error=EIO:when=5..6"
+    ran, _log = strace(machine, ("activate", str(b)), "--seccomp-bpf", "-e", f"trace={MUTATING}", "-e", rule)
+    assert "Putting things back failed too" in ran.json["error"]["message"], ran
+    assert machine.owner_file.read_text() == f"{a}\n" and os.readlink(machine.entry).startswith(str(a))
+    assert str(b) in (machine.home / ".local/state/rawr/receipt.json").read_text()
+    assert machine.rawr_install("deactivate").code == 0
+    assert str(b) not in (machine.home / ".local/state/rawr/receipt.json").read_text()
+
+
 def test_an_interrupt_from_the_keyboard_puts_everything_back(machine: Machine) -> None:
     need_strace()
     a, b = machine.workspace("a"), machine.workspace("b")
