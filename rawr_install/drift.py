@@ -86,7 +86,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The issues, in order, and the steps that mend those that can be mended, each once."""
+    """The issues, in order, and the steps that mend those that can be mended."""
 
     issues: tuple[Issue, ...]
     actions: tuple[Action, ...]
@@ -116,8 +116,10 @@ def choose_root(root: str, owner: Owner | None) -> Canonical:
 def judge(facts: Facts) -> Verdict:
     """Compare the links that the workspace expects with those that the manifest has."""
     faults = [*_link_faults(facts), *_legacy_faults(facts), *_core_faults(facts), *_our_faults(facts)]
-    actions = dict.fromkeys(action for fault in faults for action in fault.actions)
-    return Verdict(tuple(fault.issue for fault in faults), tuple(actions))
+    # No action comes twice: a name is expected once, and has one fault of a kind.
+    return Verdict(
+        tuple(fault.issue for fault in faults), tuple(action for fault in faults for action in fault.actions)
+    )
 
 
 def _issue(kind: str, name: str | None, message: str, fixable: bool, **roots: str | None) -> Issue:
