@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from rawr_install.errors import UsageError
@@ -67,3 +71,29 @@ def test_an_empty_variable_is_an_unset_one(tmp_path: Path) -> None:
 
 def test_the_cache_folder_counts_only_where_bun_has_used_it(tmp_path: Path) -> None:
     assert places(tmp_path, XDG_CACHE_HOME=f"{tmp_path}/cache").bun_bin_dir == f"{tmp_path}/.bun/bin"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "/x/state"}, {"XDG_STATE_HOME": "relative"}, {"ANDROID_ROOT": "/"}],
+)
+@pytest.mark.parametrize("home", ["/home/me", "/home/me/", "//home/me"])
+def test_the_state_folder_is_where_platformdirs_says(
+    home: str, extra: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_STATE_HOME", "ANDROID_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": home, **extra}.items():
+        monkeypatch.setenv(name, value)
+    said = platformdirs.user_state_dir("rawr", appauthor=False)
+    assert os.path.normpath(Places.from_environ(os.environ).state_dir) == os.path.normpath(said)
+
+
+def test_the_usual_state_folder_is_known_without_importing_platformdirs() -> None:
+    code = (
+        "import os, sys; from rawr_install.paths import Places; "
+        "Places.from_environ(os.environ).state_dir; sys.exit('platformdirs' in sys.modules)"
+    )
+    usual = sys.platform == "linux"
+    done = subprocess.run([sys.executable, "-c", code], env={"HOME": "/home/me"}, check=False)
+    assert done.returncode == (0 if usual else 1)
