@@ -57,13 +57,13 @@ def _lock_status(folder: str) -> tuple[str, dict[str, object], float | None, str
     name = os.path.join(folder, "state.lock")
     if not os.path.lexists(name):
         return "free", {}, None, ""
-    from rawr_install import lease as leases  # much code, and mostly there is no lock to judge
+    from rawr_install import judgement  # much code, and mostly there is no lock to judge
 
-    found = leases.look(name)
+    found = judgement.look(name)
     if found is None:
         return "free", {}, None, ""
     try:
-        proof = leases.judge(found, 0.0, is_local(folder))
+        proof = judgement.judge(found, 0.0, is_local(folder))
         status = "abandoned" if proof else "held" if found.pid else "unreadable"
         return status, found.describe(), max(0.0, found.age), proof
     finally:

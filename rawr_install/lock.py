@@ -11,7 +11,7 @@ never evicted, whatever its age. No wait is longer than the timeout.
 The files in ``.rawr/state``
 ----------------------------
 ``state.json``             the content
-``state.lock``             the lease; there while someone, ours or a peer, holds it (module ``lease``)
+``state.lock``             the lease; there while someone holds it (modules ``lease``, ``judgement``, ``takeover``)
 ``state.guard``            the turnstile, empty and permanent; ours alone (module ``turnstile``)
 ``state.last-good.json``   a recent content, for ``rawr-install state recover`` (module ``state``)
 ``state.<pid>.*.tmp``, ``state.lock.<pid>.*``   on their way; swept when their process is dead
@@ -75,7 +75,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rawr_install import lease as leases
 from rawr_install import processes
 from rawr_install.durable import discard, sync_folder
 from rawr_install.errors import (
@@ -85,11 +84,14 @@ from rawr_install.errors import (
     NotDurableError,
     StateError,
 )
+from rawr_install.folder import failed, folder_at
 from rawr_install.hooks import reach
-from rawr_install.lease import Lease, Place
+from rawr_install.judgement import look
+from rawr_install.lease import Lease
 from rawr_install.snapshot import Snapshot
-from rawr_install.turnstile import Turnstile, Unavailable
-from rawr_install.volume import is_local
+from rawr_install.takeover import stand_back
+from rawr_install.turnstile import Unavailable
+from rawr_install.watch import Watch
 
 ATTEMPTS = 5
 QUEUE_SHARE = 0.6  # of the timeout, before going on without the turnstile
@@ -136,71 +138,6 @@ class Report:
     def degrade(self, reason: str) -> None:
         if reason not in self.degraded:
             self.degraded.append(reason)
-
-
-class Folder:
-    """A state folder as this process knows it: its lock within the process, its turnstile, what works there."""
-
-    def __init__(self, path: str, identity: leases.Identity) -> None:
-        self.path = path
-        self.identity = identity
-        self.local = is_local(path)
-        self.place = Place(path, beacon=self.local)
-        self.turnstile = Turnstile(path)
-        self.mutex = threading.RLock()
-        self.peers_seen = -math.inf
-        self.serial = 0
-
-    @property
-    def state_path(self) -> str:
-        return os.path.join(self.path, "state.json")
-
-
-_folders: dict[str, Folder] = {}
-
-
-def folder_at(path: str) -> Folder:
-    """The folder at a real path, made when missing, and swept on first use; raises StateError."""
-    try:
-        info = _stat_or_make(path)
-        known = _folders.get(path)
-        if known is not None and known.identity == (info.st_dev, info.st_ino):
-            return known
-        made = _folders[path] = Folder(path, (info.st_dev, info.st_ino))
-        leases.sweep(path)
-        return made
-    except OSError as error:
-        raise failed(path, error) from None
-
-
-def _stat_or_make(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except FileNotFoundError:
-        os.makedirs(path, exist_ok=True)
-        sync_folder(os.path.dirname(path))
-        sync_folder(os.path.dirname(os.path.dirname(path)))
-        return os.stat(path)
-
-
-def _forget_everything() -> None:
-    _folders.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_everything)
-
-
-def failed(path: str, error: OSError) -> StateError:
-    """The error for a system call that failed before anything was changed."""
-    name = errno.errorcode.get(error.errno or 0, type(error).__name__)
-    where = os.fspath(error.filename) if isinstance(error.filename, str) else path
-    return StateError(
-        f"The state in {path} could not be changed: {where}: {os.strerror(error.errno or 0)} ({name}).",
-        code="STATE_WRITE_FAILED",
-        hint=f"look at the folder with: ls -la '{path}' && df '{path}'",
-        details={"path": path, "errno": name},
-    )
 
 
 def transact(path: str, change: Change, options: Options | None = None) -> Report:
@@ -336,7 +273,7 @@ class _Mutation:
     def _wait(self, lease: Lease, right: str) -> None:
         """Wait for the name to fall free, judging its holder now and then; raises LockTimeoutError."""
         path = lease.place.name
-        watch = Watch(self.folder, self.options, right)
+        watch = Watch(self.folder.place, right, self.options.stale_age)
         begun = time.monotonic()
         self._meet(watch, path)
         reach("busy")
@@ -362,7 +299,7 @@ class _Mutation:
         if found is not None:
             found.close()
             self.report.previous_holder = found.describe()
-            leases.stand_back(path, found.age)
+            stand_back(path, found.age)
 
     def _probe(self, watch: Watch) -> None:
         proof = watch.probe()
@@ -373,7 +310,7 @@ class _Mutation:
 
     def _leave_free(self, waited: float) -> None:
         """Give pollers of the peers' kind, which sleep 25 ms at a time, a fair chance."""
-        peers = time.monotonic() - self.folder.peers_seen < _PEERS_FOR
+        peers = time.monotonic() - self.folder.place.peers_seen < _PEERS_FOR
         gap = min(_GAP_MOST, waited * (_GAP_WITH_PEERS if peers else _GAP))
         if gap > _TICK:  # a shorter one has passed between two looks
             time.sleep(gap)
@@ -387,7 +324,7 @@ class _Mutation:
     def _timed_out(self, holder: str) -> LockTimeoutError:
         self.report.waited = time.monotonic() - self.start
         path = self.folder.place.name
-        found = None if holder else leases.look(path)
+        found = None if holder else look(path)
         described: dict[str, object] = {}
         if found:
             found.close()
@@ -542,111 +479,3 @@ def _in_words(holder: dict[str, object]) -> str:
         return f"an unreadable lock (a {holder['kind']})" if holder["kind"] != "unreadable" else "an unreadable lock"
     stopped = ", and it is stopped" if processes.is_stopped(int(str(holder["pid"]))) else ""
     return f"process {holder['pid']} (since {holder['acquiredAt']}{stopped})"
-
-
-class Watch:
-    """The lease that stands in the way, over time."""
-
-    def __init__(self, folder: Folder, options: Options, right: str) -> None:
-        self.folder = folder
-        self.options = options
-        self.right = right
-        self.seen: tuple[object, ...] = ()
-        self.since = 0.0
-
-    def look(self) -> leases.Found | None:
-        """What stands there now; the caller closes it."""
-        found = leases.look(self.folder.place.name)
-        if found is not None and not found.ours:
-            self.folder.peers_seen = time.monotonic()
-        return found
-
-    def prove(self) -> str:
-        """Judge the lease and leave it; returns the proof."""
-        found = self.look()
-        if found is None:
-            return ""
-        try:
-            return self.judge(found) if found.regular else "not a regular file"
-        finally:
-            found.close()
-
-    def probe(self) -> str:
-        """Judge the lease and, with the right and a proof, take it away; returns the proof."""
-        found = self.look()
-        if found is None:
-            return ""
-        try:
-            return self._settle(found)
-        finally:
-            found.close()
-
-    def _settle(self, found: leases.Found) -> str:
-        path = self.folder.place.name
-        if leases.stand_back(path, found.age) or self.right == "none":
-            return ""
-        proof = self.judge(found)
-        if proof and leases.take_away(path, found):
-            leases.sweep(self.folder.path)
-            return proof
-        return ""
-
-    def judge(self, found: leases.Found) -> str:
-        """The proof that the lease is abandoned, as far as it is known by now; empty while there is none."""
-        beacons = self.folder.place.beacon and self.right == "full"
-        return leases.judge(found, self._unchanged_for(found), beacons, self.options.stale_age)
-
-    def _unchanged_for(self, found: leases.Found) -> float:
-        seen = (found.identity, found.raw, found.info.st_mode)
-        if seen != self.seen:
-            self.seen, self.since = seen, time.monotonic()
-        return time.monotonic() - self.since
-
-
-@dataclass(frozen=True, slots=True)
-class Reclaimed:
-    """What stood at ``state.lock`` (empty: nothing), and the proof by which it was removed (empty: it was not)."""
-
-    holder: dict[str, object]
-    proof: str
-
-
-def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaimed:
-    """Remove the lease in the state folder ``path`` if its holder is provably gone; the living are left alone.
-
-    Takes up to ``patience`` seconds, because some proofs need the lease to stay
-    unchanged for two. What is no regular file can be nobody's lease and is moved
-    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError.
-    """
-    folder = folder_at(path)
-    deadline = time.monotonic() + patience
-    with folder.mutex:
-        try:
-            right = _turn_of(folder, deadline)
-            return _reclaim(Watch(folder, Options(), right), deadline, dry_run)
-        except OSError as error:
-            raise failed(path, error) from None
-        finally:
-            folder.turnstile.leave()
-
-
-def _turn_of(folder: Folder, deadline: float) -> str:
-    try:
-        turn = folder.local and (folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline))
-    except Unavailable:
-        return "old"
-    return "full" if turn else "none" if folder.local else "old"
-
-
-def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
-    holder: dict[str, object] = {}
-    while (found := watch.look()) is not None:
-        found.close()
-        holder = found.describe()
-        proof = watch.prove() if dry_run or not found.regular else watch.probe()
-        if proof and not dry_run and not found.regular:
-            leases.set_aside(watch.folder.place.name)
-        if proof or time.monotonic() >= deadline:
-            return Reclaimed(holder, proof)
-        time.sleep(_PROBE_EVERY)
-    return Reclaimed({}, "")

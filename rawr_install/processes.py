@@ -19,6 +19,12 @@ def boot_id() -> str:
     return _read("/proc/sys/kernel/random/boot_id").strip()
 
 
+@lru_cache(maxsize=1)
+def host() -> str:
+    """The name of this machine."""
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+
+
 def start_ticks(pid: int) -> int:
     """When the process started, in clock ticks since boot; 0 where it cannot be known."""
     fields = _stat_fields(pid)

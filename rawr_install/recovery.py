@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass
 
 from rawr_install import lock
 from rawr_install.durable import write_file
 from rawr_install.errors import RefusedError, StateCorruptError, StateError, StateVersionError
+from rawr_install.folder import Folder, failed, folder_at
 from rawr_install.schema import RepoState, default_repo_state, dump, parse
 from rawr_install.snapshot import Snapshot
 from rawr_install.state import last_good_path, state_path
+from rawr_install.takeover import set_aside
+from rawr_install.turnstile import Unavailable
+from rawr_install.watch import Watch
+
+_LOOK_EVERY = 0.05
 
 Path = str | os.PathLike[str]
 
@@ -61,7 +68,7 @@ def _keep(path: str, data: bytes) -> None:
     try:
         write_file(path, data, 0o600)
     except OSError as error:
-        raise lock.failed(os.path.dirname(path), error) from None
+        raise failed(os.path.dirname(path), error) from None
 
 
 def _planned(root: Path, data: bytes | None, fresh: bool, force: bool) -> Recovery:
@@ -91,15 +98,15 @@ def _last_good(root: Path) -> RepoState | None:
         return None
 
 
-def unlock(root: Path, dry_run: bool = False) -> lock.Reclaimed:
+def unlock(root: Path, dry_run: bool = False) -> Reclaimed:
     """Remove an abandoned ``state.lock``; raises RefusedError ``LOCK_HELD`` while its holder lives, or may.
 
     Takes up to three seconds, because some proofs of death take two.
     """
     folder = os.path.dirname(state_path(root))
     if not os.path.lexists(os.path.join(folder, "state.lock")):
-        return lock.Reclaimed({}, "")
-    made = lock.reclaim(folder, dry_run=dry_run)
+        return Reclaimed({}, "")
+    made = reclaim(folder, dry_run=dry_run)
     if made.holder and not made.proof:
         who = f"process {made.holder['pid']}" if made.holder.get("pid") else "a program that cannot be named"
         raise RefusedError(
@@ -111,3 +118,52 @@ def unlock(root: Path, dry_run: bool = False) -> lock.Reclaimed:
             details={"holder": made.holder},
         )
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """What stood at ``state.lock`` (empty: nothing), and the proof by which it was removed (empty: it was not)."""
+
+    holder: dict[str, object]
+    proof: str
+
+
+def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaimed:
+    """Remove the lease in the state folder ``path`` if its holder is provably gone; the living are left alone.
+
+    Takes up to ``patience`` seconds, because some proofs need the lease to stay
+    unchanged for two. What is no regular file can be nobody's lease and is moved
+    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError.
+    """
+    folder = folder_at(path)
+    deadline = time.monotonic() + patience
+    with folder.mutex:
+        try:
+            right = _turn_of(folder, deadline)
+            return _reclaim(Watch(folder.place, right), deadline, dry_run)
+        except OSError as error:
+            raise failed(path, error) from None
+        finally:
+            folder.turnstile.leave()
+
+
+def _turn_of(folder: Folder, deadline: float) -> str:
+    try:
+        turn = folder.local and (folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline))
+    except Unavailable:
+        return "old"
+    return "full" if turn else "none" if folder.local else "old"
+
+
+def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
+    holder: dict[str, object] = {}
+    while (found := watch.look()) is not None:
+        found.close()
+        holder = found.describe()
+        proof = watch.prove() if dry_run or not found.regular else watch.probe()
+        if proof and not dry_run and not found.regular:
+            set_aside(watch.place.name)
+        if proof or time.monotonic() >= deadline:
+            return Reclaimed(holder, proof)
+        time.sleep(_LOOK_EVERY)
+    return Reclaimed({}, "")

@@ -17,7 +17,7 @@ from rawr_install import hooks, state
 from rawr_install.errors import LeaseLostError, LockTimeoutError, StateError
 from rawr_install.hooks import HOOK_POINTS
 from rawr_install.state import RepoState
-from tests.peers.actors import Actor, crowd, together
+from tests.peers.actors import Actor, crowd
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -359,18 +359,3 @@ def test_case_38_a_mutator_that_raises_changes_nothing_and_frees_the_lock(
         mutate(root, change)
     assert enabled(root) == ["old"] and litter(root) == []
     assert mutate(root).attempts == 1
-
-
-@pytest.mark.parametrize("actors", [2, 6])
-def test_concurrent_enables_and_disables_end_in_some_serial_order(root: Path, actors: int) -> None:
-    with crowd(*["python"] * actors) as crew:
-        steps = [["enable", "a"], ["disable", "a"], ["enable", "b"]] * 5
-        together(crew, root, [{"verb": "log", "slot": f"s{slot}", "steps": steps} for slot in range(actors)])
-    final = state.get_repo_state(root)["plugins"]
-    entries = [name.split("/") for name in final["enabled"] if name.startswith("log/")]
-    assert [int(entry[1]) for entry in entries] == list(range(15 * actors))
-    on: set[str] = set()
-    for _, _, _, position in entries:
-        verb, name = steps[int(position)]
-        on = on | {name} if verb == "enable" else on - {name}
-    assert {name for name in final["enabled"] if not name.startswith("log/")} == on

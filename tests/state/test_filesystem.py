@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import durable, hooks, lease, lock, processes, schema, state, volume
+from rawr_install import durable, hooks, judgement, processes, schema, state, takeover, volume
+from rawr_install import folder as folders
 from rawr_install.errors import LockTimeoutError, StateCorruptError, StateError, StateUnreadableError
 from tests.peers.actors import NODE, Actor, needs_node
 from tests.state.conftest import (
@@ -208,8 +209,8 @@ def test_case_48_without_kernel_locks_the_lease_alone_excludes(root: Path, error
 def test_without_kernel_locks_an_old_lease_of_a_dead_process_is_taken_by_the_peers_rule(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "GRACE", 0.1)
-    monkeypatch.setattr(lease, "OLD", 1e9)  # we test the rule, not the fence that makes a lease young
+    monkeypatch.setattr(judgement, "GRACE", 0.1)
+    monkeypatch.setattr(takeover, "OLD", 1e9)  # we test the rule, not the fence that makes a lease young
     (folder(root) / "state.guard").mkdir()
     leave_lock(root, lease_of(DEAD_PID), age=30)
     with pytest.raises(LockTimeoutError):
@@ -226,7 +227,7 @@ def test_case_49_without_hard_links_the_lease_is_created_exclusively(root: Path)
 
 
 def test_case_49_a_created_lease_excludes_and_is_released(root: Path) -> None:
-    place = lock.folder_at(str(folder(root))).place
+    place = folders.folder_at(str(folder(root))).place
     place.links = False
     with Actor.python() as rival:
 

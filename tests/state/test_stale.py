@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import lease, processes, state
+from rawr_install import judgement, processes, state
 from rawr_install.errors import LockTimeoutError
 from rawr_install.state import RepoState
-from tests.peers.actors import HERE, NODE, Actor, crowd, needs_node, together
+from tests.peers.actors import HERE, NODE, Actor, crowd, needs_node
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -48,7 +48,7 @@ needs_namespaces = pytest.mark.skipif(not can_unshare(), reason="needs unshare -
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds of patience in one test show that the rule is there; the others need not spend them."""
-    monkeypatch.setattr(lease, "GRACE", 0.2)
+    monkeypatch.setattr(judgement, "GRACE", 0.2)
 
 
 @contextmanager
@@ -348,41 +348,6 @@ def test_an_abandoned_lease_in_our_own_name_is_no_lease_of_ours(root: Path, shor
 def test_a_lease_that_claims_a_beacon_on_another_machine_is_judged_by_its_process(root: Path) -> None:
     leave_lock(root, ours(DEAD_PID, boot=""))
     assert mutate(root).takeover == "its process is dead"
-
-
-KINDS: dict[str, Callable[[Path], None]] = {
-    "ours": lambda root: _write(root, ours(DEAD_PID)),
-    "a peer's": lambda root: _write(root, lease_of(DEAD_PID)),
-    "a peer's, old": lambda root: _write(root, lease_of(DEAD_PID), 120),
-    "of the future": lambda root: _write(root, lease_of(DEAD_PID), -3600),
-    "empty": lambda root: _write(root, ""),
-    "garbage": lambda root: _write(root, b"\x00\xff"),
-    "oversized": lambda root: _write(root, b"{" * 9000),
-    "of our own pid": lambda root: _write(root, lease_of(os.getpid())),
-    "of pid 1": lambda root: _write(root, lease_of(1)),
-}
-
-
-def _write(root: Path, content: str | bytes, age: float = 0.0) -> None:
-    leave_lock(root, content, age)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_sixteen_processes_that_find_an_abandoned_lock_at_once_lose_no_update(
-    root: Path, kind: str, count: Callable[[int, int], int]
-) -> None:
-    if kind == "of pid 1" and processes.has_open(1, (0, 0)) is None:
-        pytest.skip("needs to look into process 1 (root)")
-    with crowd(*["python"] * 16) as actors:
-        for number in range(count(1, 200)):
-            KINDS[kind](root)
-            reports = together(
-                actors, root, [{"verb": "enable", "ids": [f"{number}-{slot}"], "timeout": 30_000} for slot in range(16)]
-            )
-            assert [report["errors"] for report in reports] == [[]] * 16
-            assert {f"{number}-{slot}" for slot in range(16)} <= set(enabled(root))
-    assert litter(root) == []
 
 
 def test_inspecting_a_dead_lease_leaves_it_there(root: Path) -> None:
