@@ -129,8 +129,9 @@ def edit(manifest: Manifest, steps: Sequence[Step]) -> bytes:
         text = _with_list(text)
         start = _list_start(text) or 0
     end = _value_end(text, start)
-    style = _Style(text, start, end)
-    items = [_item(text[a:b]) for a, b in _elements(text, start)]
+    spans = list(_elements(text, start))
+    style = _Style(text, start, end, spans)
+    items = [_item(text[a:b]) for a, b in spans]
     for step in steps:
         items = _apply(items, step, style)
     return (text[:start] + style.render([item.text for item in items]) + text[end:]).encode("utf-8")
@@ -155,29 +156,29 @@ def _apply(items: list[_Item], step: Step, style: _Style) -> list[_Item]:
 
 
 class _Style:
-    """How the text around the list is written: indent, line ends, one line or many."""
+    """How the list is written: what stands before, between and after its entries, and how a new one is indented."""
 
-    def __init__(self, text: str, start: int, end: int) -> None:
-        self.newline = "\r\n" if "\r\n" in text else "\n"
+    def __init__(self, text: str, start: int, end: int, spans: Sequence[tuple[int, int]]) -> None:
         found = re.search(r"\n([ \t]+)\"", text)
         self.unit = found.group(1) if found else "  "
+        self.gap = " " if '": ' in text else ""
         line = text[text.rfind("\n", 0, start) + 1 : start]
-        self.outer = line[: len(line) - len(line.lstrip(" \t"))]
-        sample = text.strip() if text[start:end].strip("[] \t\r\n") == "" else text[start:end]
-        self.many_lines = "\n" in sample
-        self.gap = " " if '": ' in sample else ""
+        outer = ("\r\n" if "\r\n" in text else "\n") + line[: len(line) - len(line.lstrip(" \t"))]
+        if spans:
+            self.opening, self.closing = text[start + 1 : spans[0][0]], text[spans[-1][1] : end - 1]
+        else:
+            many_lines = "\n" in text.strip()
+            self.opening, self.closing = (outer + self.unit, outer) if many_lines else ("", "")
+        alone = "," + (self.opening if "\n" in self.opening else self.gap)
+        self.between = text[spans[0][1] : spans[1][0]] if len(spans) > 1 else alone
 
     def element(self, value: object) -> str:
-        if not self.many_lines:
+        if "\n" not in self.opening:
             return json.dumps(value, ensure_ascii=False, separators=("," + self.gap, ":" + self.gap))
-        lines = json.dumps(value, ensure_ascii=False, indent=self.unit).split("\n")
-        return (self.newline + self.outer + self.unit).join(lines)
+        return self.opening.join(json.dumps(value, ensure_ascii=False, indent=self.unit).split("\n"))
 
     def render(self, elements: Sequence[str]) -> str:
-        if not elements or not self.many_lines:
-            return f"[{(',' + self.gap).join(elements)}]"
-        inner = self.newline + self.outer + self.unit
-        return f"[{inner}{(',' + inner).join(elements)}{self.newline}{self.outer}]"
+        return f"[{self.opening}{self.between.join(elements)}{self.closing}]" if elements else "[]"
 
 
 def _with_list(text: str) -> str:
