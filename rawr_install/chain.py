@@ -147,6 +147,7 @@ def _rows(chain: Chain) -> Iterator[tuple[str, str]]:
     if chain.cli:
         yield "CLI", chain.cli
     if chain.shebang:
-        yield "interpreter", f"{chain.interpreter or 'missing'} ({chain.shebang})"
+        asked = "" if chain.interpreter == chain.shebang else f" ({chain.shebang})"
+        yield "interpreter", f"{chain.interpreter or 'missing'}{asked}"
     if chain.action in ("toolkit", "greet"):
         yield "toolkit", "runs this itself" if chain.action == "toolkit" else "says where you are and what to do"

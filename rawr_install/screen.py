@@ -43,13 +43,16 @@ def _lines(report: Report, style: Style, every: bool, strict: bool) -> Iterator[
         yield style.paint(f"--strict: {len(report.warnings)} warning(s) count as failures.", "fail")
     yield from _summary(report.wire, style)
     shown = [finding for finding in report.all_findings if every or finding.status in ("crash", "fail", "warn")]
-    for finding in shown:
-        yield from ("", *_finding(finding, style)) if finding.status != "ok" else _finding(finding, style)
+    for finding in (each for each in shown if each.status != "ok"):
+        yield from ("", *_finding(finding, style))
     if every:
+        yield ""
+        yield from (line for each in shown if each.status == "ok" for line in _fine(each, style))
         yield from _entries(report.wire, style)
     elif hidden := len(report.all_findings) - len(shown):
+        notes = len(report.findings) - len(shown)
         yield ""
-        yield f"{hidden} more checks found nothing wrong; --verbose shows them."
+        yield f"{hidden - notes} more checks found nothing{f', {notes} have a note' if notes else ''}: see --verbose."
 
 
 def _summary(wire: Mapping[str, object], style: Style) -> Iterator[str]:
@@ -74,13 +77,18 @@ def _finding(finding: Finding, style: Style) -> Iterator[str]:
         yield f"      {label} {style.plain(finding.remedy.text)}"
 
 
+def _fine(finding: Finding, style: Style) -> Iterator[str]:
+    first, *rest = _wrapped(f"{finding.id}: {finding.summary}", style, "      ")
+    yield style.paint("ok", "ok") + first[2:]
+    yield from rest
+
+
 def _wrapped(text: str, style: Style, indent: str) -> list[str]:
     import textwrap
 
-    width = max(style.width, 30)
     return textwrap.wrap(
         style.plain(text),
-        width,
+        max(style.width, 30),
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,

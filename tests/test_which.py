@@ -125,7 +125,7 @@ def test_the_tree_shows_the_whole_chain_in_order(lab: Lab) -> None:
         f"│  → {cli}\n"
         f"├─ workspace   {lab.ws} (the entry is a link to this workspace's CLI, whatever folder you stand in)\n"
         f"├─ CLI         {cli}\n"
-        "└─ interpreter /bin/sh (/bin/sh)\n"
+        "└─ interpreter /bin/sh\n"
     )
 
 
