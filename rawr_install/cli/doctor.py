@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from rawr_install.cli.base import Outcome, command, group, note
-from rawr_install.errors import UsageError
+from rawr_install.errors import RawrError, UsageError
+from rawr_install.events import Run
 from rawr_install.paths import Places
 
 if TYPE_CHECKING:
@@ -116,7 +117,11 @@ def _mend(report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool) -> tup
     planned = fixes.plan(report.all_findings, ids)
     if dry_run or not planned or not _agreed(planned, yes):
         return planned
-    return tuple(fixes.execute(fix, os.environ) for fix in planned)
+    with Run("rawr-install doctor global --fix") as record:
+        done = tuple(fixes.execute(fix, os.environ) for fix in planned)
+        if failed := [name for fix in done if fix.status == "failed" for name in fix.ids]:
+            record.failure = RawrError(f"Not mended: {', '.join(failed)}.", code="FIX_FAILED")
+    return done
 
 
 def _agreed(planned: tuple[Fix, ...], yes: bool) -> bool:

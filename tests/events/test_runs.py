@@ -159,3 +159,16 @@ def test_a_run_that_is_killed_while_it_changes_the_machine_has_a_start_and_no_en
     ran = machine.run(sys.executable, "-c", f"{kill}; {run}", "activate", machine.workspace("ws"))
     assert ran.code == -9
     assert [event["type"] for event in logged(machine)] == ["run.started"]
+
+
+def test_what_the_doctor_mends_is_a_run(machine: Machine) -> None:
+    workspace = machine.workspace("ws")
+    machine.rawr_install("activate", workspace)
+    machine.entry.unlink()
+    before = len(logged(machine))
+    machine.rawr_install("doctor", "global", "--fix", "--dry-run", cwd=workspace)
+    assert len(logged(machine)) == before
+    ran = machine.rawr_install("doctor", "global", "--fix", "--yes", cwd=workspace)
+    assert machine.entry.is_symlink(), ran.out + ran.err
+    seen = [event["type"] for event in logged(machine)[before:] if event["workflowId"].endswith("--fix")]
+    assert seen == ["run.started", "run.completed"]
