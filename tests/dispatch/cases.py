@@ -651,7 +651,7 @@ for argv in ([], ["--help"], ["--version"]):
         s.argv = list(argv)
 
 
-for argv in (["install"], ["uninstall"], ["activate"], ["deactivate"], ["rollback"], ["doctor", "global"]):
+for argv in (["install"], ["uninstall"], ["activate"], ["deactivate"], ["rollback"], ["which"], ["doctor", "global"]):
 
     @T.says(f"{' '.join(argv)} is the toolkit's", f"Usage: rawr-install {' '.join(argv)} ", begins=True)
     def _(s: Scene, argv: list[str] = argv) -> None:
