@@ -14,7 +14,10 @@ Build = Callable[[Scene], object]
 
 @dataclass(frozen=True)
 class Case:
-    """``runs`` is the workspace whose CLI runs (with ``words``), ``error`` the code of a refusal."""
+    """``runs`` is the workspace whose CLI runs (with ``words``), ``error`` the code of a refusal.
+
+    ``by_twin`` marks the successes that the shell entry leaves to its twin.
+    """
 
     name: str
     build: Build
@@ -26,6 +29,7 @@ class Case:
     begins: bool = False
     root: bool = False
     without_toolkit: bool = False
+    by_twin: bool = False
 
     def expected_out(self, scene: Scene) -> str | None:
         if self.runs is None:
@@ -232,6 +236,13 @@ def _(s: Scene) -> None:
     s.cli(root).symlink_to("gone.js")
 
 
+@T.fails("a link that leads nowhere is no look-alike, even inside another workspace", "CLI_DANGLING", 126)
+def _(s: Scene) -> None:
+    s.workspace("outer")
+    root = s.stand(s.workspace("outer/ws", cli=None))
+    s.cli(root).symlink_to("gone.js")
+
+
 @T.fails("the CLI is a link to itself", "CLI_DANGLING", 126)
 def _(s: Scene) -> None:
     root = s.stand(s.workspace("ws", cli=None))
@@ -287,7 +298,7 @@ for about, line in GOOD_FIRST_LINES.items():
         s.stand(s.workspace("ws", cli=CLI.replace("#!/bin/sh", line)))
 
 
-@T.says("the CLI is a compiled program", "build --fast\n")
+@T.says("the CLI is a compiled program", "build --fast\n", by_twin=True)
 def _(s: Scene) -> None:
     root = s.stand(s.workspace("ws", cli=None))
     s.cli(root).write_bytes(Path("/bin/echo").read_bytes())
@@ -307,14 +318,14 @@ def outside(s: Scene, owner: bytes | str | Path | None, by: str = "variable") ->
         s.dot_rawr("global-owner-fallback", by)
 
 
-@T.runs("the owner runs outside when the variable allows it", "owner")
+@T.runs("the owner runs outside when the variable allows it", "owner", by_twin=True)
 def _(s: Scene) -> None:
     outside(s, s.workspace("owner"))
 
 
 for policy in ("enabled\n", "enabled", "\nenabled\n"):
 
-    @T.runs(f"the owner runs outside when the policy file allows it ({policy!r})", "owner")
+    @T.runs(f"the owner runs outside when the policy file allows it ({policy!r})", "owner", by_twin=True)
     def _(s: Scene, policy: str = policy) -> None:
         outside(s, s.workspace("owner"), by=policy)
 
@@ -396,12 +407,12 @@ def _(s: Scene) -> None:
     os.mkfifo(s.home / ".rawr/global-rawr-owner-path")
 
 
-@T.runs("an owner file with a byte order mark and CRLF", "owner")
+@T.runs("an owner file with a byte order mark and CRLF", "owner", by_twin=True)
 def _(s: Scene) -> None:
     outside(s, f"\ufeff{s.workspace('owner')}\r\n")
 
 
-@T.runs("an owner that is named through a link", "owner")
+@T.runs("an owner that is named through a link", "owner", by_twin=True)
 def _(s: Scene) -> None:
     (s.folder / "link").symlink_to(s.workspace("owner"))
     outside(s, s.folder / "link")
@@ -414,7 +425,7 @@ def _(s: Scene) -> None:
 
 @T.fails("an owner whose CLI is not executable", "CLI_NOT_EXECUTABLE", 126)
 def _(s: Scene) -> None:
-    owner = s.workspace("owner")
+    owner = s.workspace("owner", by_twin=True)
     s.cli(owner).chmod(0o600)
     outside(s, owner)
 
@@ -487,7 +498,7 @@ def _(s: Scene) -> None:
     outside(s, root)
 
 
-@T.runs("a trusted workspace of another user named by a variable through a link", root=True)
+@T.runs("a trusted workspace of another user named by a variable through a link", root=True, by_twin=True)
 def _(s: Scene) -> None:
     root = foreign(s, "{root}\n")
     (s.folder / "link").symlink_to(root)
@@ -551,14 +562,14 @@ for about, value in (
     ("dots", "{root}/plugins/../."),
 ):
 
-    @T.runs(f"RAWR_WORKSPACE_ROOT with {about}")
+    @T.runs(f"RAWR_WORKSPACE_ROOT with {about}", by_twin=about != "a final slash")
     def _(s: Scene, value: str = value) -> None:
         root = s.workspace("ws")
         s.stand(s.folder / "outside")
         s.env["RAWR_WORKSPACE_ROOT"] = value.replace("{root}", str(root)).replace("{folder}", str(s.folder))
 
 
-@T.runs("RAWR_WORKSPACE_ROOT that goes through a link and up again")
+@T.runs("RAWR_WORKSPACE_ROOT that goes through a link and up again", by_twin=True)
 def _(s: Scene) -> None:
     (s.workspace("ws") / "sub").mkdir()
     s.workspace("decoy")
@@ -574,6 +585,15 @@ def _(s: Scene) -> None:
 @T.fails("RAWR_WORKSPACE_ROOT names a folder inside a workspace", "BAD_WORKSPACE_VARIABLE")
 def _(s: Scene) -> None:
     s.env["RAWR_WORKSPACE_ROOT"] = str(s.workspace("ws") / "plugins")
+
+
+for missing in ("package.json", "plugins"):
+
+    @T.fails(f"RAWR_WORKSPACE_ROOT names a folder with a CLI but no {missing}", "BAD_WORKSPACE_VARIABLE")
+    def _(s: Scene, missing: str = missing) -> None:
+        root = s.workspace("ws")
+        (root / missing).rename(root / "elsewhere")
+        s.env["RAWR_WORKSPACE_ROOT"] = str(root)
 
 
 @T.fails("a bad variable is an error for --version too", "BAD_WORKSPACE_VARIABLE")
@@ -633,7 +653,7 @@ def _(s: Scene) -> None:
     s.argv = ["--", "--version"]
 
 
-@T.runs("-- outside a workspace goes to an allowed owner", "owner", words=("install",))
+@T.runs("-- outside a workspace goes to an allowed owner", "owner", words=("install",), by_twin=True)
 def _(s: Scene) -> None:
     outside(s, s.workspace("owner"))
     s.argv = ["--", "install"]

@@ -133,14 +133,17 @@ def environment(data: bytes) -> dict[bytes, bytes]:
 CROWDED = {name: f"my {name}" for name in ("root", "cli", "toolkit", "d", "i", "line", "self", "name", "guard")}
 
 
-@pytest.mark.parametrize("extra", [{}, CROWDED, {"EMPTY": "", "MULTI": "a\nb", "ODD.NAME": "1"}], ids=str)
+@pytest.mark.parametrize(
+    "extra", [{}, CROWDED, {"EMPTY": "", "MULTI": "a\nb", "ODD.NAME": "1"}, {"OLDPWD": None}], ids=str
+)
 def test_the_environment_gains_one_variable_and_is_else_untouched(
-    scene: Scene, runner: str, extra: dict[str, str]
+    scene: Scene, runner: str, extra: dict[str, str | None]
 ) -> None:
     rawr, _ = prepare(scene, runner, ENVIRON)
     (scene.folder / "link").symlink_to(scene.cwd)
     scene.cwd = scene.folder / "link"
-    scene.env |= {"PWD": str(scene.cwd), "OLDPWD": "/usr", "SHLVL": "3", "_": "/usr/bin/x"} | extra
+    given = {"PWD": str(scene.cwd), "OLDPWD": "/usr", "SHLVL": "3", "_": "/usr/bin/x"} | extra
+    scene.env |= {name: value for name, value in given.items() if value is not None}
     seen = environment(output(scene, rawr))
     assert re.fullmatch(rb"\d+:x", seen.pop(os.fsencode(GUARD)))
     expected = what_the_shell_itself_does(scene, runner)
