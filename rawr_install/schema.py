@@ -137,8 +137,13 @@ def _tidy(ids: object, name: str) -> list[str]:
         return []
     text = "".join(ids)
     if text.isascii() and text.isprintable():  # then the space is the only white space, and code points are code units
-        return sorted({*map(str.strip, ids)} - {""} if " " in text else {*ids} - {""})
-    return sorted({name.strip(WHITE_SPACE) for name in ids} - {""}, key=_code_units)
+        # Sorted before made unique: a list that is in order already costs no more than a look.
+        return _unique_of(sorted(map(str.strip, ids) if " " in text else ids))
+    return _unique_of(sorted((name.strip(WHITE_SPACE) for name in ids), key=_code_units))
+
+
+def _unique_of(names: list[str]) -> list[str]:
+    return [*dict.fromkeys(names[names.count("") :])]  # the empty ones come first
 
 
 def _code_units(text: str) -> bytes:
