@@ -139,10 +139,12 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
         _confirm("Remove the global rawr from this machine?")
     places, run = _places(), Run(dry_run, wait)
     done = operations.uninstall(places, run)
-    purged = operations.purge(places, run) if purge else []
+    left = bool(done.plan.view["left"])
+    purged = operations.purge(places, run) if purge and not left else []
     lines = [f"Removed {path}" for path in done.plan.view["removed"]]  # type: ignore[attr-defined]
     lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
     lines += [f"Purged {path}" for path in purged]
+    lines += ["Not purged: the receipt is needed for what is left."] if purge and left else []
     outcome = _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, changed=bool(purged))
     return outcome._replace(lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
 

@@ -109,6 +109,7 @@ def test_uninstall_leaves_the_set_aside_file_when_its_place_was_taken_again(mach
     aside = machine.bun_bin / "rawr.before-rawr-install"
     assert ran.code == 0 and f"Left {machine.entry}:" in ran.out and f"Left {aside}:" in ran.out
     assert machine.entry.read_text() == "newer" and "mine" in aside.read_text()
+    assert "Not purged" in machine.rawr_install("uninstall", "--purge", "--yes").out
     machine.entry.unlink()
     assert machine.rawr_install("uninstall", "--yes").code == 0
     assert "mine" in machine.entry.read_text() and not aside.exists()
