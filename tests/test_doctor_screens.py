@@ -5,11 +5,13 @@ To accept a change: run with ``RAWR_UPDATE_SCREENS=1`` and look at the differenc
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tests.doctor_machines import MARK, Lab
 SCREENS = Path(__file__).parent / "screens"
 WIDTHS = (60, 80, 140)
 END = "=END="
+SERIAL = itertools.count()
 
 
 @pytest.fixture
@@ -69,7 +72,8 @@ def capture(lab: Lab, words: str, width: int, **env: str) -> str:
     """
     if not shutil.which("tmux"):
         pytest.skip("tmux is not installed")
-    socket = str(lab.machine.folder / "tmux")
+    # A server of its own each time: one that is told to go still answers for a moment.
+    socket = str(lab.machine.folder / f"tmux-{next(SERIAL)}")
     settings = {**lab.machine.env, "TERM": "screen-256color", **env}
     tmux = ["tmux", "-S", socket, "-f", "/dev/null"]
     show = f"{shlex.quote(str(lab.tools / 'rawr-install'))} {words}; echo {END}; sleep 60"
@@ -78,8 +82,8 @@ def capture(lab: Lab, words: str, width: int, **env: str) -> str:
     size = ["-x", str(width), "-y", "120"]
     try:
         assert lab.machine.run(*tmux, "new-session", "-d", *size, "-c", str(lab.cwd), pane).code == 0
-        screen = ""
-        while END not in screen:  # the terminal shows it a moment after it was written
+        screen, deadline = "", time.monotonic() + 60
+        while END not in screen and time.monotonic() < deadline:  # it is shown a moment after it was written
             screen = lab.machine.run(*tmux, "capture-pane", "-p", "-e", "-J").out
     finally:
         lab.machine.run(*tmux, "kill-server")
