@@ -32,6 +32,7 @@ class Folder:
 
 
 _folders: dict[str, Folder] = {}
+_MOST = 64
 
 
 def folder_at(path: str) -> Folder:
@@ -41,6 +42,7 @@ def folder_at(path: str) -> Folder:
         known = _folders.get(path)
         if known is not None and known.identity == (info.st_dev, info.st_ino):
             return known
+        _forget_idle(path if known else "")
         made = _folders[path] = Folder(path, (info.st_dev, info.st_ino))
         sweep(path)
         return made
@@ -56,6 +58,16 @@ def _stat_or_make(path: str) -> os.stat_result:
         sync_folder(os.path.dirname(path))
         sync_folder(os.path.dirname(os.path.dirname(path)))
         return os.stat(path)
+
+
+def _forget_idle(path: str) -> None:
+    """Close what is known of ``path``, and of every folder when they have become many: each holds a descriptor."""
+    for name in [path] if path else [*_folders] if len(_folders) >= _MOST else []:
+        folder = _folders[name]
+        if folder.mutex.acquire(blocking=False):
+            folder.turnstile.close()
+            del _folders[name]
+            folder.mutex.release()
 
 
 def _forget_everything() -> None:

@@ -28,12 +28,17 @@ _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 
 @dataclass(slots=True)
 class Found:
-    """What stands at ``state.lock``. ``fd`` pins the inode (-1 where it could not be opened)."""
+    """What stands at ``state.lock``.
+
+    ``fd`` pins the inode (-1 where it could not be opened). ``aged`` is the
+    greatest age that a watcher has seen it have: to touch a lease does not renew it.
+    """
 
     info: os.stat_result
     fd: int = -1
     raw: bytes = b""
     pid: int = 0  # 0: the record names none
+    aged: float = 0.0
     acquired_at: str = ""
     owner: dict[str, object] = field(default_factory=dict)
 
@@ -129,17 +134,18 @@ def is_alight(found: Found) -> bool | None:
     return False
 
 
-def judge(found: Found, unchanged: float, beacons: bool = True, stale_age: float = 60.0) -> str:
+def judge(found: Found, unchanged: float, beacons: bool = True, stale_age: float = 60.0, in_turn: bool = True) -> str:
     """The proof that the holder is gone, as a phrase; empty while there is none.
 
     ``unchanged`` is for how many seconds (monotonic) the lease has been seen
-    as it is. Without ``beacons`` (no kernel locks here) only the peers' own rule is left:
-    ``stale_age`` seconds old and the pid dead.
+    as it is. Without ``beacons`` (no kernel locks here), or where there is no turn to have,
+    only the peers' own rule is left: ``stale_age`` seconds old and the pid dead.
     """
     if not found.regular:
         return ""
-    if not beacons:
-        return _judge_by_the_peers_rule(found, unchanged, stale_age)
+    if not (beacons and in_turn):
+        alight = beacons and is_alight(found)
+        return "" if alight else _judge_by_the_peers_rule(found, unchanged, stale_age)
     if found.ours:
         return _judge_ours(found, unchanged)
     return _judge_peer(found, unchanged) if found.pid else _judge_unreadable(found, unchanged, stale_age)
@@ -147,7 +153,7 @@ def judge(found: Found, unchanged: float, beacons: bool = True, stale_age: float
 
 def _judge_by_the_peers_rule(found: Found, unchanged: float, stale_age: float) -> str:
     elsewhere = found.owner.get("host", processes.host()) != processes.host()
-    if unchanged < GRACE or found.age < stale_age or elsewhere:
+    if unchanged < GRACE or max(found.age, found.aged) < stale_age or elsewhere:
         return ""
     return "stale: old, and its process is dead" if not found.pid or processes.is_dead(found.pid) else ""
 
@@ -187,4 +193,5 @@ def _judge_unreadable(found: Found, unchanged: float, stale_age: float) -> str:
     held = processes.anyone_has_open(found.info, found.fd)
     if held is False:
         return "unreadable, and nobody has it open"
-    return "unreadable and old" if held is None and found.age >= stale_age else ""
+    # What we may not even read is another user's, who may be holding it.
+    return "unreadable and old" if held is None and found.fd >= 0 and max(found.age, found.aged) >= stale_age else ""

@@ -103,10 +103,10 @@ class Lease:
         return open_noted(self._temporary, _MAKE | os.O_CREAT | os.O_EXCL, 0o644)
 
     def _fill(self) -> None:
-        self._light_beacon()
-        write_all(self.fd, record(self.owner, self._serial, self.place.beacon))
         info = os.fstat(self.fd)
         self.identity = (info.st_dev, info.st_ino)
+        self._light_beacon()
+        write_all(self.fd, record(self.owner, self._serial, self.place.beacon))
 
     def _light_beacon(self) -> None:
         if self.place.beacon:
@@ -161,7 +161,8 @@ class Lease:
     def renew(self) -> None:
         """Set the record's time to now, after a wait and before publishing."""
         if self.fd >= 0:
-            os.pwrite(self.fd, record(self.owner, self._serial, self.place.beacon), 0)
+            os.lseek(self.fd, 0, os.SEEK_SET)
+            write_all(self.fd, record(self.owner, self._serial, self.place.beacon))
 
     def is_published(self) -> bool:
         """Whether the name is ours: it leads to the very inode that we prepared, which our descriptor pins."""
@@ -181,8 +182,8 @@ class Lease:
     def close(self) -> None:
         """Put the beacon out."""
         if os.getpid() == self.owner:
-            self._drop_temporary()
             self._close()
+            self._drop_temporary()
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1

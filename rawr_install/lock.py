@@ -231,8 +231,8 @@ class _Mutation:
         try:
             lease.prepare()
             reach("prepared")
-            right = self._take_turn()
             try:
+                right = self._take_turn()
                 if not lease.publish():
                     self._wait(lease, right)
             finally:

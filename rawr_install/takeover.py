@@ -76,7 +76,7 @@ def put_back(aside: str, path: str) -> None:
     """Give a living holder its name again; if another took it meanwhile, the holder notices before it acknowledges."""
     try:
         os.link(aside, path, follow_symlinks=False)
-    except OSError:
+    except (OSError, NotImplementedError):
         pass
     discard(aside)
 

@@ -19,14 +19,22 @@ class Watch:
         self.right = right
         self.stale_age = stale_age
         self.seen: tuple[object, ...] = ()
-        self.since = 0.0
+        self.since = self.aged = 0.0
 
     def look(self) -> Found | None:
         """What stands there now; the caller closes it."""
         found = look(self.place.name)
-        if found is not None and not found.ours:
-            self.place.peers_seen = time.monotonic()
+        if found is not None:
+            self._note(found)
         return found
+
+    def _note(self, found: Found) -> None:
+        seen, now = (found.identity, found.raw, found.info.st_mode), time.monotonic()
+        if seen != self.seen:
+            self.seen, self.since, self.aged = seen, now, found.age
+        found.aged = self.aged
+        if not found.ours:
+            self.place.peers_seen = now
 
     def prove(self) -> str:
         """Judge the lease and leave it; returns the proof."""
@@ -60,11 +68,5 @@ class Watch:
 
     def judge(self, found: Found) -> str:
         """The proof that the lease is abandoned, as far as it is known by now; empty while there is none."""
-        beacons = self.place.beacon and self.right == "full"
-        return judge(found, self._unchanged_for(found), beacons, self.stale_age)
-
-    def _unchanged_for(self, found: Found) -> float:
-        seen = (found.identity, found.raw, found.info.st_mode)
-        if seen != self.seen:
-            self.seen, self.since = seen, time.monotonic()
-        return time.monotonic() - self.since
+        unchanged = time.monotonic() - self.since
+        return judge(found, unchanged, self.place.beacon, self.stale_age, in_turn=self.right == "full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -166,6 +167,8 @@ def test_case_34_an_interrupt_at_any_point_leaves_no_lock_and_a_lock_that_works(
     with guard_taken(root) if point == "queued" else nothing(), pytest.raises(Interrupted):
         mutate(root)
     hooks.hook = None
+    with (folder(root) / "state.guard").open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as another process would
     assert mutate(root, add("after"), lock_timeout=1.0).degraded == ()
     assert set(enabled(root)) >= {"after"}
     assert not lock_file(root).exists()
@@ -191,8 +194,6 @@ class guard_taken(nothing):  # noqa: N801
         self.path = folder(root) / "state.guard"
 
     def __enter__(self) -> None:
-        import fcntl
-
         self.file = self.path.open("w")
         fcntl.flock(self.file, fcntl.LOCK_EX)
 

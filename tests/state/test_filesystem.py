@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import durable, hooks, judgement, processes, schema, state, takeover, volume
+from rawr_install import durable, hooks, judgement, processes, schema, state, volume
 from rawr_install import folder as folders
 from rawr_install.errors import LockTimeoutError, StateCorruptError, StateError, StateUnreadableError
 from tests.peers.actors import NODE, Actor, needs_node
@@ -210,7 +210,6 @@ def test_without_kernel_locks_an_old_lease_of_a_dead_process_is_taken_by_the_pee
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judgement, "GRACE", 0.1)
-    monkeypatch.setattr(takeover, "OLD", 1e9)  # we test the rule, not the fence that makes a lease young
     (folder(root) / "state.guard").mkdir()
     leave_lock(root, lease_of(DEAD_PID), age=30)
     with pytest.raises(LockTimeoutError):
@@ -465,3 +464,10 @@ def test_the_last_good_copy_is_a_file_of_its_own(root: Path) -> None:
     assert copy.read_bytes() == (folder(root) / "state.json").read_bytes()
     assert copy.stat().st_ino != (folder(root) / "state.json").stat().st_ino
     assert durable.temporary_name(str(copy)).startswith(str(folder(root)))
+
+
+def test_a_thousand_roots_cost_no_thousand_descriptors(root: Path) -> None:
+    for number in range(200):
+        (root / str(number)).mkdir()
+        mutate(root / str(number), durable=False)
+    assert len(os.listdir("/proc/self/fd")) < 120

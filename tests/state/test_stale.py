@@ -355,3 +355,17 @@ def test_inspecting_a_dead_lease_leaves_it_there(root: Path) -> None:
     seen = state.inspect(root)
     assert (seen.lock_status, seen.proof) == ("abandoned", "its process is dead")
     assert lock_file(root).exists()
+
+
+def test_without_a_turnstile_a_living_python_lease_is_not_taken_however_old(root: Path, short_grace: None) -> None:
+    (folder(root) / "state.guard").mkdir()
+    with Actor.python() as holder:
+        holder.send("hold", root, ms=1000, ids=["held"])
+        holder.expect("held")
+        text = lock_file(root).read_text()  # in place: as if its process could not be seen from here
+        lock_file(root).write_text(text.replace(f'"pid":{holder.pid}', f'"pid":{DEAD_PID}'))
+        os.utime(lock_file(root), (1, 1))
+        with pytest.raises(LockTimeoutError):
+            mutate(root, lock_timeout=0.7)
+        assert holder.report()["errors"] == []
+    assert enabled(root) == ["held"]
