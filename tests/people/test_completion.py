@@ -168,8 +168,8 @@ def test_zsh_fills_in_the_one_thing_that_fits(zsh: Terminal, typed: str, offered
 
 def test_zsh_lists_commands_with_their_help(zsh: Terminal) -> None:
     zsh.type("rawr-install \t")
-    shown = zsh.wait("Look.")
-    assert "Link a workspace; it's quick." in shown
+    shown = zsh.wait("Link a workspace; it's quick.")  # install: the last of the list
+    assert "Look." in shown
     zsh.type("\x15")
 
 
