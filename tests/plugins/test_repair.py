@@ -160,7 +160,7 @@ def test_a_repair_is_a_run_in_the_events_and_a_look_is_none(machine: Machine, dr
 
 
 def test_repairs_at_the_same_time_converge(machine: Machine, drifted: Path, count: Callable[[int, int], int]) -> None:
-    rivals = count(6, 24)
+    rivals = count(4, 24)
     with ThreadPoolExecutor(rivals) as pool:
         ended = list(pool.map(lambda _: run(machine, "--repair", cwd=drifted), range(rivals)))
     assert {done.code for done, _ in ended} == {0}
@@ -245,9 +245,8 @@ def test_a_crash_at_any_step_leaves_the_old_manifest_or_the_new_one(machine: Mac
         found = manager_file(machine).read_bytes()
         assert found in (old, new), step
         seen.add(found == new)
-        done, told = run(machine, "--repair", cwd=drifted)
-        assert (done.code, told["install"]["status"]) == (0, "IN_SYNC"), step
-        assert manager_file(machine).read_bytes() == new
+        again = repair.repair(lambda: facts_of(machine, drifted), str(machine.home / ".local/state/rawr/install.lock"))
+        assert (again.after["status"], manager_file(machine).read_bytes()) == ("IN_SYNC", new), step
     assert seen == {False, True}
 
 
