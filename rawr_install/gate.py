@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rawr_install.errors import DispatchError
+from rawr_install import refusals
 from rawr_install.workspace import cli_path, is_trusted
 
 RISKS = ("strict", "balanced", "permissive", "off")
@@ -127,7 +127,7 @@ def ask(
     if not os.path.isfile(cli_path(root)):
         return Ruling("absent", f"there is no workspace CLI at {cli_path(root)}")
     if not is_trusted(root, trusted_file):
-        raise _untrusted(root)
+        raise refusals.untrusted(root)
     argv = [cli_path(root), "security", "check", "--json"]
     argv += ["--staged"] * staged + ["--dry-run"] * dry_run
     try:
@@ -155,13 +155,3 @@ def _run(argv: list[str], cwd: str, environ: Mapping[str, str], waiting: Callabl
                 if time.monotonic() > deadline:
                     gate.kill()
                     raise TimeoutError from None
-
-
-def _untrusted(root: str) -> DispatchError:
-    real = os.path.realpath(root)
-    return DispatchError(
-        f"The workspace {real}, or its CLI, belongs to another user, so its security gate is not run as you.",
-        code="WORKSPACE_NOT_TRUSTED",
-        exit_code=126,
-        remedy=("rawr-install", "trust", "add", real),
-    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install import install_state, machine
+from rawr_install import install_state, machine, refusals
 from rawr_install import repair as repairs
 from rawr_install.cli.base import Outcome, command, group
 from rawr_install.cli.progress import Progress
@@ -21,6 +21,7 @@ from rawr_install.operations.look import find_instance
 from rawr_install.paths import Places
 from rawr_install.repair import Repair
 from rawr_install.report import printable
+from rawr_install.workspace import is_trusted
 
 
 @group("plugins")
@@ -73,10 +74,17 @@ def _assessed(look: Callable[[], Facts]) -> Repair:
 
 
 def _repaired(look: Callable[[], Facts], places: Places, dry_run: bool) -> Repair:
+    def trusted() -> Facts:
+        # A link makes the plugin manager run the plugin's code as this user.
+        facts = look()
+        if not is_trusted(facts.canonical.root, places.trusted_file):
+            raise refusals.untrusted(facts.canonical.root)
+        return facts
+
     if dry_run:
-        return repairs.repair(look, places.machine_lock, dry_run=True)
+        return repairs.repair(trusted, places.machine_lock, dry_run=True)
     with Run("rawr-install plugins status --repair") as record:
-        done = repairs.repair(look, places.machine_lock, wait=machine.WAIT)
+        done = repairs.repair(trusted, places.machine_lock, wait=machine.WAIT)
         record.failure = done.error
         record.unchanged = done.action == "skipped"
     return done

@@ -156,6 +156,22 @@ def test_a_repair_is_a_run_in_the_events_and_a_look_is_none(machine: Machine, dr
     assert [json.loads(line)["type"] for line in log.read_text().splitlines()] == ["run.started", "run.completed"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a workspace to another user")
+def test_the_plugins_of_somebody_elses_workspace_are_not_linked_until_it_is_trusted(
+    machine: Machine, drifted: Path
+) -> None:
+    os.chown(drifted, 12345, 12345)
+    before = manager_file(machine).read_bytes()
+    for words in (("--repair",), ("--repair", "--dry-run")):
+        done = machine.rawr_install(*STATUS, *words, "--json", cwd=drifted)
+        assert (done.code, done.json["error"]["code"]) == (126, "WORKSPACE_NOT_TRUSTED")
+    assert manager_file(machine).read_bytes() == before
+    assert run(machine, cwd=drifted)[0].code == 1, "looking is allowed"
+    (machine.home / ".rawr").mkdir()
+    (machine.home / ".rawr/trusted-workspaces").write_text(f"{drifted}\n")
+    assert run(machine, "--repair", cwd=drifted)[0].code == 0
+
+
 # -- others at the same time ---------------------------------------------------
 
 
