@@ -193,11 +193,22 @@ def _act(decision: Decision, say: Say, toolkit: Toolkit) -> int:
     if decision.notice:
         _error_line(decision.notice)
     say(f"{GUARD_VARIABLE} marks process {os.getpid()}; exec")
-    environ = {**os.environ, GUARD_VARIABLE: _guard(os.environ.get(GUARD_VARIABLE, "")) or ""}
+    environ = _as_inherited() | {GUARD_VARIABLE: _guard(os.environ.get(GUARD_VARIABLE, "")) or ""}
     try:
         return _as_child(decision, environ) if on_windows() else _exec(decision, environ)
     except OSError as error:
         raise refusals.exec_failed(decision.cli, error) from None
+
+
+def _as_inherited() -> dict[str, str]:
+    """The environment without the LC_CTYPE that Python, started in the C locale, sets itself (PEP 538)."""
+    environ = dict(os.environ)
+    if "LC_CTYPE" in environ:
+        # Only Linux keeps what execve(2) handed over; elsewhere the variable stays.
+        initial = read_head("/proc/self/environ", 1 << 20)
+        if initial is not None and b"\0LC_CTYPE=" not in b"\0" + initial:
+            del environ["LC_CTYPE"]
+    return environ
 
 
 def _exec(decision: Decision, environ: dict[str, str]) -> int:

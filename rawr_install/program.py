@@ -17,14 +17,14 @@ def on_windows() -> bool:
     return os.sep == "\\"
 
 
-def read_head(path: str) -> bytes | None:
-    """The first 4 KiB; None where the file cannot be read (a compiled program may still start)."""
+def read_head(path: str, limit: int = _HEAD) -> bytes | None:
+    """The first ``limit`` bytes; None where the file cannot be read (a compiled program may still start)."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return None
     try:
-        return os.read(fd, _HEAD)
+        return os.read(fd, limit)
     except OSError:
         return None
     finally:

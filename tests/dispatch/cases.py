@@ -425,7 +425,7 @@ def _(s: Scene) -> None:
 
 @T.fails("an owner whose CLI is not executable", "CLI_NOT_EXECUTABLE", 126)
 def _(s: Scene) -> None:
-    owner = s.workspace("owner", by_twin=True)
+    owner = s.workspace("owner")
     s.cli(owner).chmod(0o600)
     outside(s, owner)
 
