@@ -43,12 +43,12 @@ class Run:
 
 def install(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
     """Put the entry in place for ``workspace``, or for the one of the current folder."""
-    return _with_instance(places, request, workspace, run, plan_install)
+    return _carry_out(places, "install", lambda: plan_install(_look_at(places, request, workspace)), run)
 
 
 def activate(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
     """Make ``workspace``, or the one of the current folder, the owner, and let the entry lead to it."""
-    return _with_instance(places, request, workspace, run, plan_activate)
+    return _carry_out(places, "activate", lambda: plan_activate(_look_at(places, request, workspace)), run)
 
 
 def deactivate(places: Places, run: Run) -> Done:
@@ -98,13 +98,8 @@ def _remove_empty(*folders: str) -> None:
             pass  # something of somebody else's is in it, or it was never made
 
 
-def _with_instance(
-    places: Places, request: Request, workspace: str | None, run: Run, decide: Callable[[Facts], Plan]
-) -> Done:
-    def plan() -> Plan:
-        return decide(look(places, request, find_instance(places, workspace)))
-
-    return _carry_out(places, decide.__name__.removeprefix("plan_"), plan, run)
+def _look_at(places: Places, request: Request, workspace: str | None) -> Facts:
+    return look(places, request, find_instance(places, workspace))
 
 
 def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Run) -> Done:

@@ -28,7 +28,7 @@ def plan_install(facts: Facts) -> Plan:
     mode = facts.request.mode or LINK
     view = _view(facts, instance, mode, seam_status(facts.owner, instance.root), facts.owner.path)
     changes = with_receipt(facts, _entry_change(facts, instance, mode))
-    return Plan("install", changes, view, notes + _path_notes(facts, mode))
+    return Plan(changes, view, notes + _path_notes(facts, mode))
 
 
 def plan_activate(facts: Facts) -> Plan:
@@ -42,7 +42,7 @@ def plan_activate(facts: Facts) -> Plan:
     view = _view(facts, instance, mode, "owner-current-instance", instance.root)
     view |= {"ownership": _ownership(facts, instance), "previousOwner": facts.owner.path or facts.owner.raw or None}
     wanted = (*_owner_change(facts, instance), *_entry_change(facts, instance, mode))
-    return Plan("activate", with_receipt(facts, wanted), view, _path_notes(facts, mode))
+    return Plan(with_receipt(facts, wanted), view, _path_notes(facts, mode))
 
 
 def _view(facts: Facts, instance: Instance, mode: str, seam: str, owner: str | None) -> dict[str, object]:

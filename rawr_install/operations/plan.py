@@ -20,7 +20,6 @@ from rawr_install.operations.look import Facts
 class Plan:
     """What a command will change, what it has to say, and how things stand afterwards (``view``)."""
 
-    command: str
     changes: tuple[Change, ...]
     view: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

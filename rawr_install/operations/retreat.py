@@ -17,13 +17,13 @@ def plan_deactivate(facts: Facts) -> Plan:
     view: dict[str, object] = {"ownerFilePath": facts.owner_path, "entryPath": facts.entry.path}
     view["previousOwner"] = facts.owner.path or facts.owner.raw or None
     if facts.owner_value == ABSENT:
-        return Plan("deactivate", (), view)
+        return Plan((), view)
     writable_owner(facts)
     notes: tuple[str, ...] = ()
     if facts.entry.instance:
         notes = (f"{facts.entry.path} still runs {facts.entry.instance}; to remove it: rawr-install uninstall",)
     change = Change("owner", facts.owner_path, facts.owner_value, ABSENT)
-    return Plan("deactivate", with_receipt(facts, (change,)), view, notes)
+    return Plan(with_receipt(facts, (change,)), view, notes)
 
 
 def plan_rollback(facts: Facts, to: int | None = None) -> Plan:
@@ -58,7 +58,7 @@ def _rewind(facts: Facts, number: int) -> Plan:
     changes = [change for each in wanted.values() if (change := _rewound(facts, each)) is not None]
     order = {"owner": 0, "entry": 1, "receipt": 2}
     changes.sort(key=lambda change: order.get(change.role, 1))
-    return Plan("rollback", tuple(changes), _view_after(changes) | {"undoneFrom": number}, rewound=number)
+    return Plan(tuple(changes), _view_after(changes) | {"undoneFrom": number}, rewound=number)
 
 
 def _rewound(facts: Facts, earliest: Change) -> Change | None:
@@ -106,7 +106,7 @@ def plan_uninstall(facts: Facts) -> Plan:
         changes.append(Change("receipt", facts.receipt_file, facts.receipt_value, receipt.value_of(kept)))
     view: dict[str, object] = {"removed": [item.path for item in gone], "left": [item.path for item in left]}
     view["restored"] = [change.path for change in changes if change.after == KEPT]
-    return Plan("uninstall", tuple(changes), view, tuple(_left_notes(facts, left)))
+    return Plan(tuple(changes), view, tuple(_left_notes(facts, left)))
 
 
 def _removal(facts: Facts, item: Item) -> Change | None:
