@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawr_install import gate
+from rawr_install.cli import progress
 from rawr_install.cli.table import table
 from tests.conftest import Machine
 from tests.people.terminal import Terminal
@@ -71,6 +73,24 @@ def test_a_gate_that_takes_long_is_shown_on_a_terminal_and_the_line_is_wiped(mac
         (workspace / "apps/cli/bin/run.js.go").touch()
         shown.wait("enabled: @rawr/one")
         assert "...\r\x1b[K" in shown.raw
+
+
+def test_progress_counts_what_is_done_and_is_silent_in_the_first_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress.Progress("plugins read:") as shown:
+        shown(1)
+    assert screen.getvalue() == ""
+    monkeypatch.setattr(progress, "FIRST", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 3600.0)
+    with progress.Progress("plugins read:") as shown:
+        shown(7)
+        shown(8)
+    assert screen.getvalue() == "\rplugins read: 7 ...\r\x1b[K", "the second is too soon after the first"
 
 
 def test_without_a_terminal_there_is_no_progress(machine: Machine) -> None:
