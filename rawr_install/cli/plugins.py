@@ -13,7 +13,7 @@ from rawr_install.cli.base import Outcome, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.cli.web import web_group
-from rawr_install.drift import Facts, judge
+from rawr_install.drift import Facts, Issue, judge
 from rawr_install.errors import RefusedError
 from rawr_install.events import Run
 from rawr_install.install_state import InstallState
@@ -145,10 +145,7 @@ def _status_lines(root: str, asked: bool, done: Repair) -> Iterator[str]:
 
 
 def _issue_lines(report: InstallState) -> Iterator[str]:
-    rows = [
-        (str(issue["kind"]), "yes" if issue["autoFixable"] else "no", str(issue["message"]))
-        for issue in report["issues"]
-    ]
+    rows = [(str(issue["kind"]), "yes" if issue["autoFixable"] else "no", _what(issue)) for issue in report["issues"]]
     if rows:
         yield ""
         yield from table(("ISSUE", "FIXABLE", "WHAT"), rows)
@@ -156,6 +153,10 @@ def _issue_lines(report: InstallState) -> Iterator[str]:
         yield ""
         yield "actions:"
         yield from (f"- {printable(action['command'])} ({action['reason']})" for action in report["actions"])
+
+
+def _what(issue: Issue) -> str:
+    return f"{issue['message']} (now: {issue['actualRoot']})" if issue.get("actualRoot") else str(issue["message"])
 
 
 plugins.add_command(status)

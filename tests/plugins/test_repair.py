@@ -136,6 +136,13 @@ def test_no_fail_turns_drift_into_success(machine: Machine, drifted: Path) -> No
     assert (done.code, done.json["ok"], told["install"]["status"]) == (0, True, "LEGACY_OVERLAP")
 
 
+def test_a_person_sees_where_each_wrong_link_leads(machine: Machine, drifted: Path) -> None:
+    shown = " ".join(machine.rawr_install(*STATUS, cwd=drifted).out.split())
+    assert "path_mismatch yes @rawr/wrong link target differs" in shown
+    for leads in (machine.folder / "gone", machine.folder / "other/plugins/cli/wrong"):
+        assert f"(now:{leads})" in shown.replace(" ", "")
+
+
 def test_a_workspace_can_be_named(machine: Machine, drifted: Path) -> None:
     done, told = run(machine, "--workspace", drifted)
     assert (done.code, told["workspaceRoot"]) == (1, str(drifted))
