@@ -103,13 +103,13 @@ def _of_instance(facts: Facts) -> dict[str, object]:
         "pnpmBeforeBunInPath": facts.path.pnpm_first_wire,
         "workspaceDependencyCount": instance.dependency_count if instance else 0,
         "currentInstanceRoot": instance.root if instance else None,
-        "currentInstanceRootReal": instance.real if instance else None,
+        "currentInstanceRootReal": instance.root if instance else None,
     }
 
 
 def _of_owner(facts: Facts) -> dict[str, object]:
     owner = facts.owner
-    current = facts.instance.real if facts.instance else None
+    current = facts.instance.root if facts.instance else None
     set_at_all = owner.exists and owner.status not in ("empty", "unreadable")
     return {
         "ownerFilePath": facts.owner_file,
@@ -149,12 +149,21 @@ def _state(facts: Facts) -> dict[str, object] | None:
     return {"path": state.path, "fileStatus": state.file_status, "lock": lock}
 
 
+INSTALLERS = (("/pipx/venvs/", "pipx"), ("/uv/tools/", "uv"))
+
+
+def _installer(real: str | None) -> str | None:
+    """The program that manages the place that an entry leads to, where the place tells."""
+    return next((name for part, name in INSTALLERS if real and part in real), None)
+
+
 def _entry(facts: Facts, index: int) -> dict[str, object]:
     entry = facts.entries[index]
     return {
         "path": entry.path,
         "real": entry.real,
         "kind": entry.kind,
+        "installer": _installer(entry.real),
         "ours": entry.ours,
         "executable": entry.executable,
         "instance": entry.instance,

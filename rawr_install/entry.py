@@ -81,9 +81,7 @@ def _kind_of_file(path: str, real: str, info: os.stat_result) -> str:
 
 
 _MANAGERS = (
-    ("/mise/shims/", "version-manager"),
-    ("/.asdf/shims/", "version-manager"),
-    ("/asdf/shims/", "version-manager"),
+    ("/shims/", "version-manager"),  # mise, asdf, pyenv, nodenv, proto, ...
     ("/.volta/bin/", "version-manager"),
     ("/Library/pnpm/", "pnpm-shim"),
     ("/share/pnpm/", "pnpm-shim"),

@@ -42,7 +42,7 @@ class State(NamedTuple):
 class Instance(NamedTuple):
     """The workspace that the report is about, and why this one.
 
-    ``source`` is ``--workspace``, a variable's name, ``search`` or ``owner``;
+    ``root`` is its real path. ``source`` is ``--workspace``, a variable's name, ``search`` or ``owner``;
     ``dependency_count`` counts ``workspace:`` ranges of the CLI package;
     ``shim_runs`` is the real path of the workspace that our shell entry would
     run for somebody who stands in ``root``; ``needs`` is what the checkout lacks;
@@ -50,7 +50,6 @@ class Instance(NamedTuple):
     """
 
     root: str
-    real: str
     source: str
     cli: Cli
     dependency_count: int = 0

@@ -47,8 +47,8 @@ def look(
     owner = ws.read_owner(places.owner_file)
     refused, lookalikes, instance = _instance(places, cwd, environ, workspace, owner)
     if instance:
-        real = instance.real
-        instance = instance._replace(state=attempt("state", lambda: _state(real), None))
+        root = instance.root
+        instance = instance._replace(state=attempt("state", lambda: _state(root), None))
     path = attempt("PATH", lambda: _on_path(places, environ, folders, instance), OnPath())
     return Facts(
         home=places.home,
@@ -125,7 +125,7 @@ def _entries(folders: list[str], instance: Instance | None) -> tuple[tuple[Entry
 def _named_by(entry: Entry, instance: Instance | None) -> Entry:
     """The entry, seen as a link to ``instance`` also where that CLI's own file is a link to somewhere else."""
     if instance and entry.link and entry.real == instance.cli.real and entry.kind in ("foreign", "workspace-link"):
-        return entry._replace(kind="workspace-link", instance=instance.real)
+        return entry._replace(kind="workspace-link", instance=instance.root)
     return entry
 
 
@@ -156,7 +156,9 @@ def _instance(
     found = ws.discover(cwd or os.sep, environ)
     refused = (found.source, found.refused) if found.refused is not None else None
     root, source = _choose(cwd, workspace, owner, found)
-    return refused, found.lookalikes, _examine(places, environ, root, source) if root else None
+    # By its real path, as the workspace CLI sees itself: an instance has one name, however one came to it.
+    instance = _examine(places, environ, os.path.realpath(root), source) if root else None
+    return refused, found.lookalikes, instance
 
 
 def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.Discovery) -> tuple[str | None, str]:
@@ -178,17 +180,15 @@ def _required(root: str) -> str:
             code="NOT_A_WORKSPACE",
             remedy=("rawr-install", "doctor", "global"),
         )
-    return os.path.normpath(root)
+    return root
 
 
 def _examine(places: Places, environ: Mapping[str, str], root: str, source: str) -> Instance:
-    real = os.path.realpath(root)
     package = read_json(os.path.join(root, "apps", "cli", "package.json"))
-    dispatched = ws.discover(real, environ).root
+    dispatched = ws.discover(root, environ).root
     version = package.get("version")
     return Instance(
         root,
-        real,
         source,
         _cli(root, environ.get("PATH", "")),
         dependency_count=_workspace_ranges(package.get("dependencies")),

@@ -101,7 +101,7 @@ def _entries(wire: Mapping[str, object], style: Style) -> Iterator[str]:
     yield ""
     yield "Every rawr on PATH, in order:" if entries else "No rawr on PATH."
     for entry in entries if isinstance(entries, list) else ():
-        details = ", ".join(str(entry[key]) for key in ("kind", "version") if entry[key])
+        details = ", ".join(str(entry[key]) for key in ("kind", "installer", "version") if entry[key])
         yield style.plain(f"  {entry['path']} ({details})")
         if entry["real"] not in (None, entry["path"]):
             yield style.plain(f"    -> {entry['real']}")

@@ -52,7 +52,7 @@ def other_instance(facts: Facts) -> Finding | None:
         return None
     target = found.instance or facts.instance.shim_runs
     summary = f"{found.path} runs {target}, not {facts.instance.root}."
-    evidence = {**_shown(found), "runs": target, "wanted": facts.instance.real}
+    evidence = {**_shown(found), "runs": target, "wanted": facts.instance.root}
     return Finding("entry.other-instance", "fail", summary, evidence, set_up(facts), keeps_owner(facts))
 
 

@@ -62,7 +62,7 @@ def not_a_workspace(facts: Facts) -> Finding | None:
 @check("owner.other-instance", "the current instance is the owner")
 def other_instance(facts: Facts) -> Finding | None:
     here = facts.instance
-    if here is None or facts.owner.status in ("missing", "empty", "unreadable") or facts.owner.real == here.real:
+    if here is None or facts.owner.status in ("missing", "empty", "unreadable") or facts.owner.real == here.root:
         return None
     named = facts.owner.path or facts.owner.raw[:4096]
     remedy = command("activate", here.root)

@@ -57,7 +57,7 @@ def set_up(facts: Facts) -> Remedy | None:
 
 def keeps_owner(facts: Facts) -> bool:
     """Whether :func:`set_up` leaves the owner alone; a transfer is the user's decision, never a fix."""
-    return facts.instance is None or facts.owner.status != "valid" or facts.owner.real == facts.instance.real
+    return facts.instance is None or facts.owner.status != "valid" or facts.owner.real == facts.instance.root
 
 
 def install(facts: Facts, *options: str) -> Remedy | None:

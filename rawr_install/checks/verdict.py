@@ -59,6 +59,6 @@ def _about_link(facts: Facts, instance: Instance, first: Entry) -> str:
 def _about_shim(facts: Facts, instance: Instance) -> str:
     if facts.refused:
         return "workspace.variable"
-    if instance.shim_runs != instance.real:
+    if instance.shim_runs != instance.root:
         return "entry.other-instance"
     return "" if instance.trusted else "workspace.untrusted"

@@ -66,7 +66,7 @@ def untrusted(facts: Facts) -> Finding | None:
     if facts.instance is None or facts.instance.trusted:
         return None
     status = "fail" if reason(facts) == "workspace.untrusted" else "warn"
-    real = facts.instance.real
+    real = facts.instance.root
     summary = f"{real} belongs to another user and is not trusted; the shell entry refuses to run it."
     return Finding("workspace.untrusted", status, summary, {"path": real}, command("trust", "add", real))
 
