@@ -15,11 +15,13 @@ from rawr_install import lock
 from rawr_install.durable import write_file
 from rawr_install.errors import RefusedError, StateCorruptError, StateError, StateVersionError
 from rawr_install.folder import Folder, failed, folder_at
+from rawr_install.lease import Place
 from rawr_install.schema import RepoState, default_repo_state, dump, parse
 from rawr_install.snapshot import Snapshot
 from rawr_install.state import last_good_path, state_path
 from rawr_install.takeover import set_aside
 from rawr_install.turnstile import Unavailable
+from rawr_install.volume import is_local
 from rawr_install.watch import Watch
 
 _LOOK_EVERY = 0.05
@@ -112,9 +114,7 @@ def unlock(root: Path, dry_run: bool = False) -> Reclaimed:
         raise RefusedError(
             f"{folder}{os.sep}state.lock is held by {who}, and nothing proves that it is gone.",
             code="LOCK_HELD",
-            hint=f"end it, then try again (ps -fp {made.holder['pid']})"
-            if made.holder.get("pid")
-            else "try again later",
+            hint=f"look at it with: ps -fp {made.holder['pid']}" if made.holder.get("pid") else "try again later",
             details={"holder": made.holder},
         )
     return made
@@ -135,8 +135,10 @@ def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaime
     unchanged for two. What is no regular file can be nobody's lease and is moved
     aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError.
     """
-    folder = folder_at(path)
     deadline = time.monotonic() + patience
+    if dry_run:  # no turn, no sweep: those leave traces
+        return _reclaim(Watch(Place(path, is_local(path)), "full"), deadline, dry_run)
+    folder = folder_at(path)
     with folder.mutex:
         try:
             right = _turn_of(folder, deadline)

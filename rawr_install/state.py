@@ -7,7 +7,9 @@ disk when the call returns.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,6 +99,8 @@ def _folder(repo_root: str | os.PathLike[str]) -> str:
     root = os.fspath(repo_root)
     try:
         info = os.stat(root)
+        if not stat.S_ISDIR(info.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         known = _known_roots.get(root)
         if known is not None and known[0] == (info.st_dev, info.st_ino) and os.path.isabs(root):
             return known[1]
@@ -104,12 +108,11 @@ def _folder(repo_root: str | os.PathLike[str]) -> str:
         folder = os.path.join(real, ".rawr", "state")
         if real == root:  # no link on the way that could come to lead elsewhere
             _known_roots[root] = ((info.st_dev, info.st_ino), folder)
-        os.listdir(real)
         return folder
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"{root} is not a folder that can be looked into ({reason}).",
+            f"{root} is no folder of a workspace ({reason}).",
             code="STATE_ROOT_MISSING",
             hint="name a workspace with --workspace PATH",
         ) from None

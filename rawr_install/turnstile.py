@@ -71,8 +71,10 @@ class Turnstile:
     def _queue(self, deadline: float) -> bool:
         if fcntl is None:
             return _poll(self.fd, deadline)
-        if self._waiter is None:
-            self._waiter = _Waiter(self.fd)
+        try:
+            self._waiter = self._waiter or _Waiter(self.fd)
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            return _poll(self.fd, deadline)
         return self._waiter.wait(deadline)
 
     def leave(self) -> None:
@@ -211,7 +213,7 @@ def _unlock(fd: int) -> None:
 
 
 def _poll(fd: int, deadline: float) -> bool:
-    """Without ``fcntl`` the system has no queue that we can join: try, every 5 ms."""
+    """Where the kernel's queue cannot be joined (no ``fcntl``, no thread to be had): try, every 5 ms."""
     while not _try_lock(fd):
         if time.monotonic() >= deadline:
             return False

@@ -48,6 +48,14 @@ def test_a_dry_run_changes_nothing(machine: Machine, root: Path, words: tuple[st
     assert snapshot(root) == before
 
 
+def test_a_dry_run_of_unlock_leaves_no_trace_where_nobody_ever_locked(machine: Machine, root: Path) -> None:
+    lock_of(root, '{"pid":4194999,"acquiredAt":"x"}\n')
+    before = snapshot(root)
+    data = machine.rawr_install("state", "unlock", "--dry-run", "--json", cwd=root).json["data"]
+    assert (data["proof"], data["changed"]) == ("its process is dead", False)
+    assert snapshot(root) == before
+
+
 def test_show_tells_who_holds_the_lock_and_for_how_long(machine: Machine, root: Path) -> None:
     code = (
         "import sys, time; from rawr_install import state\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -197,6 +198,21 @@ def test_without_a_rival_the_points_come_in_the_order_of_the_manual(root: Path) 
         "entered prepared turn leased read mutated staged checked committed confirmed released synced".split()  # noqa: SIM905
     )
     assert not lock_file(root).exists()
+
+
+def test_without_a_thread_to_be_had_the_turn_is_polled_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Actor.python() as head:
+        head.send("enable", root, ids=["head"], stop="turn")
+        head.expect("stopped")
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert mutate(root, lock_timeout=0.2).degraded == ("the head of the queue does not move",)
+        monkeypatch.undo()
+        head.signal(signal.SIGCONT)
+        assert head.report()["errors"] == []
+    assert enabled(root) == ["head", "mine"]
 
 
 def test_a_timeout_of_zero_tries_once(root: Path) -> None:
