@@ -21,7 +21,13 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 DEAD_PID = 4_194_304 - 7  # just below the largest that Linux gives out; checked by the fixture below
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+
+
+def can_trace() -> bool:
+    return bool(shutil.which("strace")) and not subprocess.run(["strace", "true"], capture_output=True).returncode
+
+
+needs_strace = pytest.mark.skipif(not can_trace(), reason="needs strace, and the right to trace")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 

@@ -351,9 +351,9 @@ def test_a_lease_that_claims_a_beacon_on_another_machine_is_judged_by_its_proces
 
 
 def test_inspecting_a_dead_lease_leaves_it_there(root: Path) -> None:
-    leave_lock(root, lease_of(DEAD_PID))
+    leave_lock(root, ours(os.getpid(), boot="another boot"))
     seen = state.inspect(root)
-    assert (seen.lock_status, seen.proof) == ("abandoned", "its process is dead")
+    assert (seen.lock_status, seen.proof) == ("abandoned", "left by an earlier boot of this machine")
     assert lock_file(root).exists()
 
 
