@@ -72,7 +72,7 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     if not found.foreign:
         return Change(earliest.role, path, found.value, target)
     last = [change for record in facts.history for change in record.changes if change.path == path][-1]
-    if last.after != KEPT or last.aside is None or found.asides:
+    if last.after != KEPT or last.aside is None or last.aside in found.asides:
         raise foreign(path, "changed since by somebody else")
     return Change(earliest.role, path, KEPT, target, last.aside)
 

@@ -63,7 +63,7 @@ def test_any_sequence_loses_nothing_and_rolls_back_exactly(
 ) -> None:
     for name in NAMES:
         machine.workspace(name)
-    for turn in range(count(1, 25)):
+    for turn in range(count(1, 12)):
         play(machine, random.Random(f"{seed} {turn}"))
 
 
@@ -77,7 +77,7 @@ def play(machine: Machine, chance: random.Random) -> None:
             assert answer["code"] in (0, 1, 2) and "INTERNAL_ERROR" not in answer["out"], (argv, answer)
             return answer
 
-        for number in range(30):
+        for number in range(60):
             if chance.random() < 0.25:
                 foreign |= {meddle(machine, chance, number)} - {""}
             before = standing(machine)
