@@ -87,7 +87,7 @@ def build(s: Scene, plan: dict[str, object]) -> None:
 def test_the_twin_and_the_shell_entry_decide_alike(shell: str, count: Callable[[int, int], int]) -> None:
     seen: set[str] = set()
 
-    @settings(max_examples=count(25, 1000), deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=count(12, 1000), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(MACHINE)
     def check(plan: dict[str, object]) -> None:
         with tempfile.TemporaryDirectory(prefix="rawr-") as folder:
@@ -99,4 +99,4 @@ def test_the_twin_and_the_shell_entry_decide_alike(shell: str, count: Callable[[
         assert "Traceback" not in twin.err
 
     check()
-    assert len(seen) > 3, "the generated machines are all alike"
+    assert len(seen) > 2, "the generated machines are all alike"
