@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from rawr_install import history, receipt
 from rawr_install.errors import RefusedError, UsageError
@@ -106,7 +106,9 @@ def plan_uninstall(facts: Facts) -> Plan:
         changes.append(Change("receipt", facts.receipt_file, facts.receipt_value, receipt.value_of(kept)))
     view: dict[str, object] = {"removed": [item.path for item in gone], "left": [item.path for item in left]}
     view["restored"] = [change.path for change in changes if change.after == KEPT]
-    return Plan(tuple(changes), view, tuple(_left_notes(facts, left)))
+    spoken_of = {change.aside for change in changes} | {item.setAside for item in left}
+    notes = (*_left_notes(facts, left), *_waiting_notes(facts, spoken_of))
+    return Plan(tuple(changes), view, notes)
 
 
 def _removal(facts: Facts, item: Item) -> Change | None:
@@ -126,3 +128,9 @@ def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
             yield f"Left {item.setAside}: what stood at {item.path} before; uninstall again once that is moved away."
     if facts.entry_value != ABSENT and facts.entry.path not in [item.path for item in facts.receipt]:
         yield f"Left {facts.entry.path}: not in the receipt, so not put there by this toolkit."
+
+
+def _waiting_notes(facts: Facts, spoken_of: Set[str | None]) -> Iterable[str]:
+    """What was set aside earlier, before something else was set aside from the same place."""
+    for path, found in facts.seen.items():
+        yield from (f"Left {aside}: it once stood at {path}." for aside in sorted(found.asides - spoken_of))

@@ -115,6 +115,21 @@ def test_uninstall_leaves_the_set_aside_file_when_its_place_was_taken_again(mach
     assert "mine" in machine.entry.read_text() and not aside.exists()
 
 
+def test_the_second_file_that_was_set_aside_is_put_back_and_the_first_one_named(machine: Machine) -> None:
+    root = machine.workspace("a")
+    machine.bun_bin.mkdir(parents=True)
+    for text in ("first", "second"):
+        machine.entry.unlink(missing_ok=True)
+        machine.entry.write_text(text)
+        machine.rawr_install("install", "--workspace", root, "--force")
+    first = machine.bun_bin / "rawr.before-rawr-install"
+    ran = machine.rawr_install("uninstall", "--yes")
+    assert machine.entry.read_text() == "second" and first.read_text() == "first"
+    assert f"Left {first}: it once stood at {machine.entry}." in ran.out.splitlines()
+    assert machine.rawr_install("rollback").code == 0
+    assert machine.entry.is_symlink() and first.read_text() == "first"
+
+
 # -- folders ---------------------------------------------------------------------------
 
 
