@@ -123,6 +123,9 @@ def test_a_plugin_of_another_kind_is_refused(machine: Machine, workspace: Path, 
         done = web(machine, workspace, verb, "tool", "--json")
         assert code_of(done) == (2, "PLUGIN_KIND_MISMATCH")
     assert (gate.asked, enabled(workspace)) == ([], [])
+    machine.rawr_install("state", "enable", "@rawr/tool", cwd=workspace)
+    assert code_of(web(machine, workspace, "disable", "@rawr/tool", "--json")) == (2, "PLUGIN_KIND_MISMATCH")
+    assert enabled(workspace) == ["@rawr/tool"]
 
 
 def test_a_blocked_plugin_is_not_enabled_and_force_enables_it_on_record(
