@@ -9,7 +9,7 @@ Two processes, two rules, as OpenTelemetry wants it:
   go to the providers that it has made the process's own, if any.
 
 Absent, broken or unreachable, nothing else changes: no output, no exit code,
-and at most :data:`FLUSH_SECONDS` of time. Nothing here changes a global of
+and at most :data:`FLUSH_SECONDS` of time by default. Nothing here changes a global of
 OpenTelemetry's.
 """
 
@@ -20,6 +20,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -132,13 +133,16 @@ def _nanoseconds(event: Mapping[str, object]) -> int:
     return round(datetime.fromisoformat(str(event["ts"])).timestamp() * 1000) * 1_000_000
 
 
-def flush() -> None:
-    """Send what is waiting, for at most :data:`FLUSH_SECONDS`; a collector that does not answer is given up."""
-    for provider in _providers or ():
-        # The SDK's own deadline does not interrupt a request that hangs; a daemon thread does not outlive us.
-        waiting = threading.Thread(target=provider.force_flush, daemon=True)
-        waiting.start()
-        waiting.join(FLUSH_SECONDS / 2)
+def flush(environ: Mapping[str, str] = os.environ) -> None:
+    """Send what is waiting, for at most ``OTEL_BSP_EXPORT_TIMEOUT`` ms, else :data:`FLUSH_SECONDS`; then give up."""
+    given = environ.get("OTEL_BSP_EXPORT_TIMEOUT", "")
+    deadline = time.monotonic() + (int(given) / 1000 if given.isdecimal() else FLUSH_SECONDS)
+    # The SDK's own deadline does not interrupt a request that hangs; a daemon thread does not outlive us.
+    waiting = [threading.Thread(target=provider.force_flush, daemon=True) for provider in _providers or ()]
+    for thread in waiting:
+        thread.start()
+    for thread in waiting:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def wanted(environ: Mapping[str, str] = os.environ) -> bool:

@@ -24,6 +24,10 @@ from tests.events.test_runs import change, logged
 sdk = pytest.importorskip("opentelemetry.sdk", reason="the extra rawr-install[otel] is not installed")
 
 
+# A busy machine may take longer than a user would want to wait.
+PATIENT = {"OTEL_BSP_EXPORT_TIMEOUT": "30000"}
+
+
 class Collector(ThreadingHTTPServer):
     """An OTLP collector over HTTP that keeps what it is sent."""
 
@@ -80,7 +84,7 @@ def collector() -> Iterator[Collector]:
 
 
 def test_a_run_arrives_as_a_span_and_every_event_as_a_log_record(machine: Machine, collector: Collector) -> None:
-    assert change(machine, "lock", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url).code == 0
+    assert change(machine, "lock", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **PATIENT).code == 0
     local = logged(machine)
     [span] = collector.spans
     assert span.name == "rawr-install change"
@@ -97,7 +101,7 @@ def test_a_run_arrives_as_a_span_and_every_event_as_a_log_record(machine: Machin
 
 
 def test_a_failed_run_is_a_span_with_an_error(machine: Machine, collector: Collector) -> None:
-    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "mine"}
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "mine", **PATIENT}
     assert change(machine, "refused", **env).code == 1
     [span] = collector.spans
     assert (span.status.code, span.status.message) == (2, "No.")
