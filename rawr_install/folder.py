@@ -19,16 +19,13 @@ class Folder:
 
     def __init__(self, path: str, identity: Identity) -> None:
         self.path = path
+        self.state_path = os.path.join(path, "state.json")
         self.identity = identity
         self.local = is_local(path)
         self.place = Place(path, beacon=self.local)
         self.turnstile = Turnstile(path)
         self.mutex = threading.RLock()
         self.serial = 0
-
-    @property
-    def state_path(self) -> str:
-        return os.path.join(self.path, "state.json")
 
 
 _folders: dict[str, Folder] = {}

@@ -30,6 +30,7 @@ from rawr_install.workspace import WHITE_SPACE
 
 VERSION = 1
 NEVER = "1970-01-01T00:00:00.000Z"
+_TOP, _INNER = frozenset(("version", "plugins")), frozenset(("enabled", "disabled", "lastUpdatedAt"))
 
 
 class PluginLists(TypedDict):
@@ -113,7 +114,7 @@ def normalised(document: object) -> RepoState:
     if version != VERSION:
         raise UnknownVersion(f"has version {_encode(version, '')}, this toolkit knows {VERSION}")
     plugins = _normalised_plugins(document.get("plugins", {}))
-    return cast(RepoState, {"version": VERSION, "plugins": plugins, **_others(document, ("version", "plugins"))})
+    return cast(RepoState, {"version": VERSION, "plugins": plugins, **_others(document, _TOP)})
 
 
 def _normalised_plugins(plugins: object) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _normalised_plugins(plugins: object) -> dict[str, Any]:
     if disabled:
         made["disabled"] = disabled
     made["lastUpdatedAt"] = updated
-    return {**made, **_others(plugins, ("enabled", "disabled", "lastUpdatedAt"))}
+    return {**made, **_others(plugins, _INNER)}
 
 
 def _tidy(ids: object, name: str) -> list[str]:
@@ -156,8 +157,8 @@ def fresh(state: RepoState) -> RepoState:
     return cast(RepoState, _copy(state))
 
 
-def _others(document: dict[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    if len(document) <= len(known) and all(key in known for key in document):
+def _others(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    if document.keys() <= known:
         return {}
     return {key: _copy(value) for key, value in document.items() if key not in known}
 
@@ -177,9 +178,9 @@ def settled(state: RepoState, before: RepoState, now: str) -> RepoState:
     does not tell, it is enabled.
     """
     plugins = state["plugins"]
-    both = set(plugins["enabled"]).intersection(plugins.get("disabled", ()))
-    newly_off = both.difference(before["plugins"].get("disabled", ())).intersection(before["plugins"]["enabled"])
+    both = set(plugins["enabled"]).intersection(plugins["disabled"]) if "disabled" in plugins else None
     if both:
+        newly_off = both.difference(before["plugins"].get("disabled", ())).intersection(before["plugins"]["enabled"])
         plugins["enabled"] = [name for name in plugins["enabled"] if name not in newly_off]
         plugins["disabled"] = [name for name in plugins["disabled"] if name not in both - newly_off]
         if not plugins["disabled"]:
@@ -193,7 +194,7 @@ def same(one: RepoState, other: RepoState) -> bool:
     """Whether two normalised states are the same file (``1`` and ``true``, equal to Python, are not)."""
     if one != other:
         return False
-    plain = len(one) == 2 and set(one["plugins"]) <= {"enabled", "disabled", "lastUpdatedAt"}
+    plain = one.keys() <= _TOP and one["plugins"].keys() <= _INNER
     return plain or dump(one) == dump(other)
 
 
@@ -213,12 +214,6 @@ def dump(state: RepoState) -> bytes:
 def _encode(value: object, newline: str) -> str:
     if isinstance(value, str):
         return _quote(value)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int):
-        return int.__repr__(value)
-    if isinstance(value, float):
-        return _number(value)
     inner = newline + "  "
     if isinstance(value, dict):
         parts = [f"{_quote(key)}: {_encode(value[key], inner)}" for key in _in_order(value)]
@@ -226,6 +221,16 @@ def _encode(value: object, newline: str) -> str:
     if isinstance(value, (list, tuple)):
         plain = set(map(type, value)) == {str}
         return _wrap("[", [*map(_quote, value)] if plain else [_encode(item, inner) for item in value], "]", newline)
+    return _encode_atom(value)
+
+
+def _encode_atom(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return _number(value)
     raise Malformed(f"holds a {type(value).__name__}, which JSON does not have")
 
 

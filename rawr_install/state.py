@@ -84,12 +84,12 @@ class RepoStateMutationResult:
 
 def state_path(repo_root: str | os.PathLike[str]) -> str:
     """Where the state of a workspace is, by its real path; raises UsageError for a root that does not exist."""
-    return os.path.join(_folder(repo_root), "state.json")
+    return f"{_folder(repo_root)}{os.sep}state.json"
 
 
 def state_lock_path(repo_root: str | os.PathLike[str]) -> str:
     """Where the lock of a workspace's state is; raises UsageError for a root that does not exist."""
-    return os.path.join(_folder(repo_root), "state.lock")
+    return f"{_folder(repo_root)}{os.sep}state.lock"
 
 
 _known_roots: dict[str, tuple[tuple[int, int], str]] = {}
@@ -187,7 +187,7 @@ def mutate_repo_state_atomically(
     return RepoStateMutationResult(
         state=work.state,
         state_path=path,
-        lock_path=os.path.join(folder, "state.lock"),
+        lock_path=f"{folder}{os.sep}state.lock",
         changed=report.changed,
         attempts=report.attempts,
         waited=report.waited,
