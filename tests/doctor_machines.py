@@ -454,6 +454,31 @@ def leave_lock(lab: Lab, pid: int) -> None:
     (state_folder(lab) / "state.lock").write_text(json.dumps({"pid": pid, "acquiredAt": at}) + "\n")
 
 
+@situation(mends="workspace.untrusted", workspace__untrusted="fail")
+def our_shell_entry_refuses_another_users_workspace(lab: Lab) -> None:
+    use_shell_entry(lab)
+    os.chown(lab.ws, 12345, -1)
+
+
+@situation(entry__other_instance="fail")
+def a_variable_sends_our_shell_entry_elsewhere(lab: Lab) -> None:
+    use_shell_entry(lab)
+    lab.machine.env["RAWR_WORKSPACE_ROOT"] = str(lab.machine.workspace("other"))
+    lab.options = ("--workspace", str(lab.ws))
+
+
+@situation(workspace__variable="fail")
+def a_wrong_variable_stops_our_shell_entry(lab: Lab) -> None:
+    use_shell_entry(lab)
+    lab.machine.env["RAWR_WORKSPACE_ROOT"] = str(lab.home)
+    lab.options = ("--workspace", str(lab.ws))
+
+
+def use_shell_entry(lab: Lab) -> None:
+    lab.machine.entry.unlink()
+    lab.program(lab.machine.entry, f"#!/bin/sh\n# {MARK}\n")
+
+
 # -- what lies around ----------------------------------------------------------
 
 

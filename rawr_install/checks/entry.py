@@ -53,6 +53,9 @@ def other_instance(facts: Facts) -> Finding | None:
     target = found.instance or facts.instance.shim_runs
     summary = f"{found.path} runs {target}, not {facts.instance.root}."
     evidence = {**_shown(found), "runs": target, "wanted": facts.instance.root}
+    if found.kind == "shim":  # it follows the folder, so only a root variable sends it elsewhere
+        remedy = Remedy("unset RAWR_WORKSPACE_ROOT and RAWR_HQ_ROOT")
+        return Finding("entry.other-instance", "fail", summary, evidence, remedy)
     return Finding("entry.other-instance", "fail", summary, evidence, set_up(facts), keeps_owner(facts))
 
 
