@@ -196,18 +196,35 @@ def test_closed_standard_streams_stay_closed(scene: Scene, shell: str, closed: s
     assert through == output(scene, "/bin/sh", "-c", f"exec {bare} {cli} {closed}")
 
 
-def test_the_success_path_forks_nothing_and_execs_once(scene: Scene, shell: str) -> None:
+def traced(scene: Scene, *argv: str | Path) -> list[str]:
+    """The calls that make or replace processes while ``argv`` runs, as strace tells them."""
     strace = shutil.which("strace")
     if not strace or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode:
         pytest.skip("strace is not installed or may not trace here")
-    rawr, cli = prepare(scene, shell, "#!/usr/bin/env true\n")
     log = scene.folder / "log"
     calls = "trace=fork,vfork,clone,clone3,execve,execveat"
-    output(scene, strace, "-f", "-e", calls, "-e", "signal=none", "-o", log, rawr, "word")
-    lines = [line.split(maxsplit=1)[1] for line in log.read_text().splitlines()]
-    assert not [line for line in lines if not line.startswith(("execve(", "+++"))]
-    done = [line.split('"')[1] for line in lines if line.startswith("execve(") and line.endswith("= 0")]
-    assert done[:2] == [str(rawr), str(cli)]
+    options = ["-f", "-e", calls, "-e", "signal=none", "-o", log]
+    subprocess.run([strace, *options, *argv], cwd=scene.cwd, env=scene.env, capture_output=True)
+    return [line.split(maxsplit=1)[1] for line in log.read_text().splitlines()]
+
+
+def started(calls: list[str]) -> list[str]:
+    return [line.split('"')[1] for line in calls if line.startswith("execve(") and line.endswith("= 0")]
+
+
+def test_the_success_path_forks_nothing_and_execs_once(scene: Scene, shell: str) -> None:
+    rawr, cli = prepare(scene, shell, "#!/usr/bin/env true\n")
+    calls = traced(scene, rawr, "word")
+    assert not [line for line in calls if not line.startswith(("execve(", "+++"))]
+    assert started(calls)[:2] == [str(rawr), str(cli)]
+
+
+def test_an_entry_that_is_its_own_cli_is_seen_before_it_is_run(scene: Scene, shell: str) -> None:
+    rawr, cli = prepare(scene, shell, "")
+    cli.unlink()
+    cli.symlink_to(rawr)
+    programs = started(traced(scene, rawr, "word"))
+    assert programs[:2] == [str(rawr), str(rawr.parent / "rawr-install")]
 
 
 def test_the_shells_of_the_table_are_the_shells_that_they_say(scene: Scene, shell: str) -> None:
