@@ -185,9 +185,8 @@ class Checklist:
     def _precondition(self, package: Path, wanted: list[str] | None) -> str:
         if unknown := set(wanted or ()) - set(self.checks):
             return f"no such check: {', '.join(sorted(unknown))}; known: {', '.join(self.checks)}"
-        code = (
-            "import rawr_install, os; print(os.path.dirname(os.path.dirname(os.path.realpath(rawr_install.__file__))))"
-        )
+        place = "os.path.dirname(os.path.dirname(os.path.realpath(rawr_install.__file__)))"
+        code = f"import os, rawr_install, rawr_install.cli.main; print({place})"
         env = {"PYTHONPATH": str(package), "PATH": os.environ.get("PATH", "")}
         done = subprocess.run([sys.executable, "-c", code], env=env, cwd="/", capture_output=True, text=True)
         if done.returncode or done.stdout.strip() != str(package):
