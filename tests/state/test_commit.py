@@ -125,10 +125,10 @@ def test_case_33_a_stopped_queue_head_is_passed_by_and_the_result_says_so(root: 
         head.send("enable", root, ids=["head"], stop="turn")
         head.expect("stopped")
         before = waiting()
-        made = mutate(root, lock_timeout=0.5)
+        made = mutate(root, lock_timeout=1.0)
         assert made.degraded == ("the head of the queue does not move",)
         # The second wait keeps the place in the kernel's queue that the first one took.
-        assert mutate(root, add("again"), lock_timeout=0.5).degraded == made.degraded
+        assert mutate(root, add("again"), lock_timeout=1.0).degraded == made.degraded
         assert waiting() == before + 1
         head.signal(signal.SIGCONT)
         assert head.report()["errors"] == []
@@ -303,7 +303,7 @@ state.mutate_repo_state_atomically({str(root)!r}, change)
     child = int(parent.stdout.readline())
     try:
         parent.wait()
-        assert mutate(root, lock_timeout=0.3).takeover == "its beacon is out"
+        assert mutate(root, lock_timeout=1.0).takeover == "its beacon is out"
     finally:
         os.kill(child, signal.SIGKILL)
         parent.stdout.close()

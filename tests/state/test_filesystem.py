@@ -156,7 +156,7 @@ def test_case_46_a_replaced_guard_is_noticed_by_whoever_queues_next(root: Path) 
     with Actor.python() as head:
         head.send("enable", root, ids=["head"], stop="turn")
         head.expect("stopped")
-        assert mutate(root, add("late"), lock_timeout=0.3).degraded == ("the head of the queue does not move",)
+        assert mutate(root, add("late"), lock_timeout=1.0).degraded == ("the head of the queue does not move",)
 
 
 @pytest.mark.parametrize("point", ["leased", "mutated", "staged", "checked"])
