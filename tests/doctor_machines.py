@@ -484,7 +484,7 @@ def use_shell_entry(lab: Lab) -> None:
 
 @situation(mends="policy.writable", policy__writable="warn")
 def others_can_write_the_owner_file(lab: Lab) -> None:
-    lab.machine.owner_file.chmod(0o666)
+    lab.machine.owner_file.chmod(0o602)
 
 
 @situation(mends="policy.writable", policy__writable="warn")
@@ -514,6 +514,16 @@ def the_installed_entry_was_deleted(lab: Lab) -> None:
     lab.machine.entry.unlink()
     assert lab.machine.rawr_install("install", cwd=lab.ws).code == 0
     lab.machine.entry.unlink()
+
+
+@situation(
+    mends="receipt.disagrees", receipt__disagrees="warn", owner__other_instance="warn", owner__entry_disagree="warn"
+)
+def an_older_tool_changed_the_owner(lab: Lab) -> None:
+    lab.machine.entry.unlink()
+    lab.machine.owner_file.unlink()
+    assert lab.machine.rawr_install("activate", cwd=lab.ws).code == 0
+    lab.machine.own(lab.machine.workspace("other"))
 
 
 @situation(mends="receipt.unreadable", receipt__unreadable="warn")
