@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +152,28 @@ def test_the_trace_of_the_owner_fallback_names_the_owner_file(scene: Scene) -> N
     owner = scene.own(scene.workspace("owner"))
     scene.env["RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"] = "1"
     assert trace(scene, TWIN)[1] == f"owner fallback: enabled; owner file valid: {owner}"
+
+
+@pytest.mark.parametrize("place", ["beside", "recorded", "on PATH", "in ~/.local/bin"])
+def test_the_toolkit_is_found_where_it_may_be_and_nearest_first(scene: Scene, shell: str, place: str) -> None:
+    scene.toolkit = ""
+    rawr = scene.entry(shell)
+    folders = {
+        "beside": scene.bin,
+        "recorded": scene.folder / "it's recorded",
+        "on PATH": scene.folder / "path",
+        "in ~/.local/bin": scene.home / ".local/bin",
+    }
+    # A toolkit at each place from `place` on, each of which says where it is: the first must win.
+    for name in list(folders)[list(folders).index(place) :]:
+        folders[name].mkdir(parents=True, exist_ok=True)
+        (folders[name] / "rawr-install").write_text(f'#!/bin/sh\necho "{name}: $*"\n')
+        (folders[name] / "rawr-install").chmod(0o755)
+    recorded = shlex.quote(str(folders["recorded"] / "rawr-install"))
+    rawr.write_text(rawr.read_text().replace("\ntoolkit=''\n", f"\ntoolkit={recorded}\n"))
+    scene.env["PATH"] = f"{folders['on PATH']}:/usr/bin:/bin"
+    done = subprocess.run([rawr, "install", "--dry-run"], cwd=scene.cwd, env=scene.env, capture_output=True, text=True)
+    assert done.stdout == f"{place}: install --dry-run\n"
 
 
 def test_without_the_toolkit_a_verb_says_how_to_reinstall_it(scene: Scene) -> None:
