@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,11 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) != "_
 
 def test_every_room_has_a_level_and_every_level_a_room() -> None:
     assert set(LEVEL) == {room_of(path) for path in MODULES}
+
+
+def test_the_architecture_page_names_every_room_with_its_level() -> None:
+    page = (PACKAGE.parent / "docs/architecture.md").read_text()
+    assert {room: int(level) for level, room in re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.M)} == LEVEL
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
