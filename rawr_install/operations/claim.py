@@ -28,7 +28,7 @@ def plan_install(facts: Facts) -> Plan:
     mode = facts.request.mode or LINK
     view = _view(facts, instance, mode, seam_status(facts.owner, instance.root), facts.owner.path)
     changes = with_receipt(facts, _entry_change(facts, instance, mode))
-    return Plan(changes, view, notes + _path_notes(facts, mode))
+    return Plan(changes, view, notes + _path_notes(facts, mode, owned_elsewhere=bool(notes)))
 
 
 def plan_activate(facts: Facts) -> Plan:
@@ -174,7 +174,7 @@ def _writable_folder(facts: Facts) -> None:
         )
 
 
-def _path_notes(facts: Facts, mode: str) -> tuple[str, ...]:
+def _path_notes(facts: Facts, mode: str, owned_elsewhere: bool = False) -> tuple[str, ...]:
     """What a person should know about PATH once the entry is in place."""
     path, place = facts.entry.path, facts.path_place
     if place is None:
@@ -183,4 +183,6 @@ def _path_notes(facts: Facts, mode: str) -> tuple[str, ...]:
     if mode == SHIM or not behind or len(behind) < len(facts.shell_entries):
         return ()
     said = f"Note: {path} comes before the shell entry {behind[0]} on PATH, so rawr runs this workspace in every folder"
-    return (f"{said}; to run the workspace you stand in: rawr-install install --mode shim",)
+    # Where somebody else is the owner, install asks for --force; the command named must be one that works.
+    force = " --force" if owned_elsewhere else ""
+    return (f"{said}; to run the workspace you stand in: rawr-install install --mode shim{force}",)

@@ -341,6 +341,19 @@ def test_a_link_before_the_shell_entry_is_noted_with_the_way_out(machine: Machin
         assert bool(notes) is noted and all("rawr-install install --mode shim" in note for note in notes), ran
 
 
+def test_the_command_that_the_note_names_works_also_where_somebody_else_is_the_owner(machine: Machine) -> None:
+    a, b = machine.workspace("a"), machine.workspace("b")
+    pipx = machine.home / ".local/bin"
+    machine.rawr_install("install", "--workspace", a, "--mode", "shim", "--bin-dir", pipx)
+    machine.rawr_install("activate", a, "--mode", "bun-symlink", "--bin-dir", machine.bun_bin)
+    path = {"PATH": f"{machine.bun_bin}:{pipx}:/usr/bin:/bin"}
+    noted = machine.rawr_install("install", "--force", "--bin-dir", machine.bun_bin, cwd=b, env=path)
+    command = noted.out.split("the workspace you stand in: rawr-install ")[1].split()
+    mended = machine.rawr_install(*command, "--bin-dir", machine.bun_bin, cwd=b, env=path)
+    assert mended.code == 0
+    assert "comes before the shell entry" not in mended.out
+
+
 def test_a_bin_folder_outside_path_is_noted(machine: Machine) -> None:
     ran = machine.rawr_install("install", "--workspace", machine.workspace("a"), "--bin-dir", "bin")
     assert (machine.folder / "bin/rawr").is_symlink()
