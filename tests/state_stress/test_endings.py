@@ -173,5 +173,7 @@ state.mutate_repo_state_atomically(root, add("x", inside), LONG)
         child = next(int(word) for word in (line(process), line(process)) if word != "parent")
         process.kill()
         process.wait()
-        assert add_last(tmp_path) == ["last"]
-        os.kill(child, signal.SIGKILL)
+        try:
+            assert add_last(tmp_path) == ["last"]
+        finally:
+            os.kill(child, signal.SIGKILL)
