@@ -520,6 +520,21 @@ def _(s: Scene) -> None:
     s.env["HOME"] = ""
 
 
+for home in ("", "."):
+
+    @T.fails(f"a home that is no absolute path ({home!r}) does not make this folder the home", "NO_WORKSPACE")
+    def _(s: Scene, home: str = home) -> None:
+        outside(s, s.workspace("owner"), by="enabled\n")
+        s.stand(s.home)
+        s.env["HOME"] = home
+
+    @T.fails(f"such a home ({home!r}) lets no list here grant trust", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+    def _(s: Scene, home: str = home) -> None:
+        root = foreign(s, "{root}\n")
+        (s.home / ".rawr").rename(root / ".rawr")
+        s.env["HOME"] = home
+
+
 # -- variables -----------------------------------------------------------------------------
 
 for variable in ("RAWR_WORKSPACE_ROOT", "RAWR_HQ_ROOT"):
