@@ -57,7 +57,7 @@ def _codes() -> set[str]:
                 isinstance(name, ast.Name) and name.id == "code" for name in node.targets
             ):
                 found |= _strings(node.value)
-    return {code for code in found if re.fullmatch(r"[A-Z][A-Z_]{3,}", code)}
+    return {code for code in found if re.fullmatch(r"[A-Z][A-Z_]{3,}[A-Z]", code)}
 
 
 def _strings(node: ast.AST) -> set[str]:
