@@ -95,7 +95,7 @@ from rawr_install.watch import Watch
 
 ATTEMPTS = 5
 QUEUE_SHARE = 0.6  # of the timeout, before going on without the turnstile
-WORTH_TELLING = 0.1  # seconds; a shorter wait is ordinary queueing and not an event
+TELL_EVERY = 0.1  # seconds; a wait that long is told while it lasts, shorter ones no more often than that
 _SPIN, _TICK = 0.0001, 0.00006
 _FIRST_PROBE, _PROBE_EVERY = 0.005, 0.05
 _CEDE = 3  # times in a wait
@@ -168,17 +168,20 @@ class _Mutation:
         self.start = time.monotonic()
         self.deadline = self.start + options.lock_timeout
         self.snapshot: Snapshot | None = None
+        self.acquired = False
         self.told = False
 
     # -- the frame -------------------------------------------------------------
 
     def run(self) -> None:
-        while not self._in_this_process():
-            self._tell("lock.lost")
-            self._may_try_again()
-            self.folder = folder_at(self.folder.path)  # which may have been removed, and made again
-        self._sync()
-        self._tell_release()
+        try:
+            while not self._in_this_process():
+                self._tell("lock.lost")
+                self._may_try_again()
+                self.folder = folder_at(self.folder.path)  # which may have been removed, and made again
+            self._sync()
+        finally:
+            self._tell_end()
 
     def _in_this_process(self) -> bool:
         """One attempt, with the folder to ourselves among the threads; False when exclusion was broken."""
@@ -242,8 +245,8 @@ class _Mutation:
             raise _Lost from None
         except OSError as error:
             raise failed(self.folder.path, error) from None
+        self.acquired = True
         self.report.waited = time.monotonic() - self.start
-        self._tell_contention()
         if not self.folder.place.links:
             self.report.degrade("no hard links: the lease is created, then written")
 
@@ -453,14 +456,18 @@ class _Mutation:
 
     # -- telling ---------------------------------------------------------------
 
-    def _tell_contention(self) -> None:
-        if self.report.contended and not self.told and time.monotonic() - self.start >= WORTH_TELLING:
+    def _tell_contention(self, short: bool = False) -> None:
+        long = time.monotonic() - self.start >= TELL_EVERY
+        if self.report.contended and not self.told and (long or (short and _gauge.admits())):
             self.told = True
-            self._tell("lock.contended")
+            self._tell("lock.contended", untold=_gauge.take())
 
-    def _tell_release(self) -> None:
-        if self.told:
-            self._tell("lock.released")
+    def _tell_end(self) -> None:
+        """Tell of the wait when the lock is free again: nobody queues behind an event."""
+        if self.acquired:
+            self._tell_contention(short=True)
+            if self.told:
+                self._tell("lock.released")
 
     def _tell(self, event: str, **more: object) -> None:
         from rawr_install.events import emit
@@ -473,6 +480,33 @@ class _Mutation:
             attempts=self.report.attempts,
             **more,
         )
+
+
+class _Gauge:
+    """Admits one short wait in :data:`TELL_EVERY` seconds to the log, and counts those in between.
+
+    A busy workspace has thousands a second: an event for each would push everything else out of a bounded log.
+    """
+
+    def __init__(self) -> None:
+        self._next = -math.inf
+        self._untold = 0
+
+    def admits(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            self._untold += 1
+            return False
+        self._next = now + TELL_EVERY
+        return True
+
+    def take(self) -> int:
+        """How many contended locks of this process were not told since the last time."""
+        untold, self._untold = self._untold, 0
+        return untold
+
+
+_gauge = _Gauge()
 
 
 def _standing(path: str) -> tuple[int, int] | None:

@@ -1,0 +1,69 @@
+"""What the log says of waits for the lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+MEET = """
+import sys, threading, time
+from rawr_install import mutate_repo_state_atomically as mutate
+root, short, ending = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+
+def meet(seconds, change):
+    held = threading.Event()
+    def hold(state):
+        held.set()
+        time.sleep(seconds)
+    holder = threading.Thread(target=mutate, args=(root, hold))
+    holder.start()
+    held.wait()
+    mutate(root, change)
+    holder.join()
+
+def fail(state):
+    raise RuntimeError("the mutator's own")
+
+for _ in range(short):
+    meet(0.01, lambda state: None)
+time.sleep(0.2)
+try:
+    meet(float(ending.strip("!")), fail if ending.endswith("!") else lambda state: None)
+except RuntimeError:
+    pass
+"""
+
+
+def events_of(tmp_path: Path, *words: str) -> list[dict[str, Any]]:
+    """The events of a process whose threads meet at the lock: so many short waits, a pause, a last wait."""
+    home, root = tmp_path / "home", tmp_path / "ws"
+    home.mkdir()
+    root.mkdir()
+    environ = {**os.environ, "HOME": str(home)}
+    environ.pop("XDG_STATE_HOME", None)
+    subprocess.run([sys.executable, "-c", MEET, str(root), *words], env=environ, check=True, timeout=60)
+    log = home / ".local/state/rawr/events.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_of_many_short_waits_some_are_told_and_all_are_counted(tmp_path: Path) -> None:
+    told = events_of(tmp_path, "40", "0.01")
+    contended = [event for event in told if event["type"] == "lock.contended"]
+    assert sum(1 + event["untold"] for event in contended) == 41
+    assert len(contended) < 41
+    assert [event["type"] for event in told] == ["lock.contended", "lock.released"] * len(contended)
+
+
+def test_one_short_wait_is_told(tmp_path: Path) -> None:
+    told = events_of(tmp_path, "0", "0.01")
+    assert [event["type"] for event in told] == ["lock.contended", "lock.released"]
+
+
+def test_a_wait_is_told_also_when_the_mutator_raises(tmp_path: Path) -> None:
+    told = events_of(tmp_path, "0", "0.3!")
+    assert [event["type"] for event in told] == ["lock.contended", "lock.released"]
+    assert told[1]["waitedMs"] >= 250
