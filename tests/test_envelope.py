@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rawr_install.cli.base import Context, Outcome, emit
-from rawr_install.cli.main import COMMANDS, main
+from rawr_install.cli.main import COMMANDS, SUMMARIES, main
 from rawr_install.errors import RawrError
 from rawr_install.report import failure, printable, success
 from tests.conftest import Machine
@@ -37,6 +37,12 @@ def test_every_command_has_help_with_json_and_an_example(machine: Machine, comma
     text = ran.json["data"]["help"]
     assert "--json" in text
     assert f"rawr-install {command}" in text
+
+
+def test_the_list_of_commands_shows_a_whole_line_for_each(machine: Machine) -> None:
+    text = machine.rawr_install("--help", env={"COLUMNS": "80"}).out
+    assert set(SUMMARIES) == set(COMMANDS)
+    assert all(f"  {summary}\n" in text for summary in SUMMARIES.values())
 
 
 def test_the_version_is_one_document_too(machine: Machine) -> None:

@@ -35,6 +35,27 @@ COMMANDS = {
     "completion": "completion:completion",
 }
 
+# One line each for the list of commands, short enough for 80 columns.
+SUMMARIES = {
+    "install": "link this workspace's CLI as the global `rawr`",
+    "activate": "make this workspace the machine's owner, and link it",
+    "deactivate": "forget the owner; the entry stays",
+    "rollback": "return to the owner and entry before the last change",
+    "uninstall": "remove what was installed, put back what was set aside",
+    "history": "list the changes made on this machine",
+    "refresh": "for git hooks: mend entry and owner after a checkout",
+    "which": "show the chain from `rawr` to the program that starts",
+    "doctor": "explain what `rawr` does here, and how to mend it",
+    "fallback": "allow or forbid the owner's CLI outside workspaces",
+    "trust": "allow or forbid other users' workspaces",
+    "state": "show, change, recover a workspace's state; its lock",
+    "plugins": "plugin links, and web plugins",
+    "events": "show what happened on this machine",
+    "schema": "print the JSON Schemas of what --json prints",
+    "tour": "see all of it work in a throw-away home",
+    "completion": "print completion for bash, zsh or fish",
+}
+
 
 class LazyGroup(Group):
     """A group that imports a command's module when the command is asked for."""
@@ -47,6 +68,7 @@ class LazyGroup(Group):
             return None
         module, attribute = COMMANDS[cmd_name].split(":")
         found: click.Command = getattr(import_module(f"rawr_install.cli.{module}"), attribute)
+        found.short_help = SUMMARIES.get(cmd_name)
         return found
 
 
