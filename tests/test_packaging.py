@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,3 +156,27 @@ def check_both_commands(folder: Path, tmp_path: Path) -> None:
     # The copy finds the toolkit by the path that was written into it, without PATH or a sibling.
     env["PATH"] = "/usr/bin:/bin"
     assert says(tmp_path, str(tmp_path / "shimbin/rawr"), "--version") == f"rawr-install {__version__}\n"
+
+
+def test_the_lowest_versions_that_are_declared_do_work(wheel: Path, tmp_path: Path) -> None:
+    home, env = home_of(tmp_path)
+    env |= {"UV_NO_PROGRESS": "1", "LANG": "C.UTF-8"}
+    uv, python = [sys.executable, "-m", "uv"], home / "venv/bin/python"
+    installer = Installer(home / "venv/bin", [], [], env)
+    installer.run([*uv, "venv", "--python", sys.executable, home / "venv"])
+    installer.run([*uv, "pip", "install", "--python", python, "--resolution", "lowest", str(wheel)])
+    versions = "import importlib.metadata as m; print(*(m.version(n) for n in ('click', 'platformdirs', 'filelock')))"
+    shown = subprocess.run([python, "-c", versions], env=env, capture_output=True, text=True, check=True).stdout
+    lowest = {line.partition(">=")[0]: line.partition(">=")[2] for line in DECLARED}
+    assert [release(version) for version in shown.split()] == [
+        release(lowest[name]) for name in ("click", "platformdirs", "filelock")
+    ]
+    installer.run([home / "venv/bin/rawr-install", "tour", "--json"])
+
+
+DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+
+
+def release(version: str) -> tuple[int, ...]:
+    """A release as numbers of one length: 8.2 and 8.2.0 are one version."""
+    return tuple(int(part) for part in [*version.split("."), "0", "0"][:3])
