@@ -32,14 +32,59 @@ _PUBLIC = {
         "create_desk_event",
         "default_trace_links",
     ),
-    "errors": ("RawrError",),
+    "errors": (
+        "LeaseLostError",
+        "LockTimeoutError",
+        "NestedMutationError",
+        "NotDurableError",
+        "RawrError",
+        "StateCorruptError",
+        "StateError",
+        "StateUnreadableError",
+        "StateVersionError",
+    ),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from rawr_install.errors import (
+        LeaseLostError as LeaseLostError,
+        LockTimeoutError as LockTimeoutError,
+        NestedMutationError as NestedMutationError,
+        NotDurableError as NotDurableError,
+        RawrError as RawrError,
+        StateCorruptError as StateCorruptError,
+        StateError as StateError,
+        StateUnreadableError as StateUnreadableError,
+        StateVersionError as StateVersionError,
+    )
+    from rawr_install.install_state import assess_install_state as assess_install_state
+    from rawr_install.state import (
+        RepoState as RepoState,
+        RepoStateMutationOptions as RepoStateMutationOptions,
+        RepoStateMutationResult as RepoStateMutationResult,
+        RepoStateMutator as RepoStateMutator,
+        default_repo_state as default_repo_state,
+        disable_plugin as disable_plugin,
+        enable_plugin as enable_plugin,
+        get_repo_state as get_repo_state,
+        mutate_repo_state_atomically as mutate_repo_state_atomically,
+        set_repo_state as set_repo_state,
+        state_lock_path as state_lock_path,
+        state_path as state_path,
+    )
+    from rawr_install.telemetry import (
+        REQUIRED_RUN_LIFECYCLE_EVENT_TYPES as REQUIRED_RUN_LIFECYCLE_EVENT_TYPES,
+        REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT as REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT,
+        CreateDeskEventInput as CreateDeskEventInput,
+        TraceLinkOptions as TraceLinkOptions,
+        create_desk_event as create_desk_event,
+        default_trace_links as default_trace_links,
+    )
+else:
 
     def __getattr__(name: str) -> object:
         """Import a public name's home module when the name is first asked for (PEP 562)."""

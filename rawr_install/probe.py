@@ -13,10 +13,8 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from rawr_install import bun, inventory
-from rawr_install import workspace as ws
-from rawr_install.entry import Entry
-from rawr_install.entry import look as look_at
+from rawr_install import bun, inventory, workspace as ws
+from rawr_install.entry import Entry, look as look_at
 from rawr_install.errors import UsageError
 from rawr_install.facts import Cli, Facts, Instance, OnPath, Records, Shell, State, Surroundings
 from rawr_install.paths import Places

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rawr_install import inspection, lock
-from rawr_install import lease as leases
+from rawr_install import inspection, lease as leases, lock
 from rawr_install.durable import write_file
 from rawr_install.errors import StateError, UsageError
 from rawr_install.inspection import Inspection

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install import install_state, machine, refusals
-from rawr_install import repair as repairs
+from rawr_install import install_state, machine, refusals, repair as repairs
 from rawr_install.cli.base import Outcome, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table

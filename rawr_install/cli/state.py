@@ -6,9 +6,7 @@ import os
 
 import click
 
-from rawr_install import recovery
-from rawr_install import state as core
-from rawr_install import workspace as workspaces
+from rawr_install import recovery, state as core, workspace as workspaces
 from rawr_install.cli.base import Outcome, command, group
 from rawr_install.errors import StateError, UsageError
 from rawr_install.report import printable

@@ -7,12 +7,10 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rawr_install import entry as entries
-from rawr_install import receipt, shell_entry
+from rawr_install import entry as entries, receipt, shell_entry
 from rawr_install.entry import Entry
 from rawr_install.errors import RefusedError, UsageError
-from rawr_install.history import Record
-from rawr_install.history import read as read_history
+from rawr_install.history import Record, read as read_history
 from rawr_install.links import Value, file_value, free_aside, read_value
 from rawr_install.paths import Places
 from rawr_install.receipt import Receipt

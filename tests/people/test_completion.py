@@ -12,8 +12,7 @@ import pytest
 
 from rawr_install import dispatch
 from rawr_install.cli.base import command, group
-from rawr_install.cli.completion import VERBS as REAL_VERBS
-from rawr_install.cli.completion import tree
+from rawr_install.cli.completion import VERBS as REAL_VERBS, tree
 from rawr_install.cli.main import root as real_root
 from rawr_install.command_tree import Node, script
 from tests.conftest import Machine

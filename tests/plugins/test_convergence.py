@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rawr_install.drift import LEGACY_PLUGINS, Canonical, Facts, judge
 from rawr_install.manifest import Manifest, edit, parse

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import durable, hooks, judgement, processes, schema, state, volume
-from rawr_install import folder as folders
+from rawr_install import durable, folder as folders, hooks, judgement, processes, schema, state, volume
 from rawr_install.errors import LockTimeoutError, StateCorruptError, StateError, StateUnreadableError
 from tests.peers.actors import NODE, Actor, needs_node
 from tests.state.conftest import (
