@@ -22,7 +22,7 @@ RANK = {status: rank for rank, status in enumerate(("crash", "fail", "warn", "in
 
 
 class Report(NamedTuple):
-    """A diagnosis. ``findings`` holds what is not ``ok``, worst first; ``all_findings`` every check's answer."""
+    """A diagnosis. ``findings`` holds what was found, worst first; ``all_findings`` every check's answer."""
 
     reason: str
     wire: Mapping[str, object]
@@ -34,7 +34,7 @@ class Report(NamedTuple):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.all_findings if finding.status != "ok")
+        return tuple(finding for finding in self.all_findings if finding.status not in ("ok", "skip"))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -71,7 +71,9 @@ def diagnose(facts: Facts, only: Collection[str] = ()) -> Report:
 def _judge(check_id: str, facts: Facts) -> Finding:
     check = CHECKS[check_id]
     try:
-        return check.judge(facts) or Finding(check_id, "ok", check.title)
+        found = check.judge(facts)
+        excuse = "" if found else check.excuse(facts)
+        return found or Finding(check_id, "skip" if excuse else "ok", excuse or check.title)
     except Exception as error:
         summary = f"A bug in rawr-install: the check {check_id} failed with {type(error).__name__}: {error}"
         return Finding(check_id, "crash", summary)

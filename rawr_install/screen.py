@@ -7,6 +7,7 @@ terminal's escape codes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from rawr_install.report import Finding, printable
 
 COLOURS = {"fail": "31", "crash": "35", "warn": "33", "ok": "32", "info": "36", "skip": "2"}
 LABEL_WIDTH = 10
+QUIET = ("ok", "skip")
 
 
 class Style(NamedTuple):
@@ -43,16 +45,22 @@ def _lines(report: Report, style: Style, every: bool, strict: bool) -> Iterator[
         yield style.paint(f"--strict: {len(report.warnings)} warning(s) count as failures.", "fail")
     yield from _summary(report.wire, style)
     shown = [finding for finding in report.all_findings if every or finding.status in ("crash", "fail", "warn")]
-    for finding in (each for each in shown if each.status != "ok"):
+    for finding in (each for each in shown if each.status not in QUIET):
         yield from ("", *_finding(finding, style))
     if every:
         yield ""
-        yield from (line for each in shown if each.status == "ok" for line in _fine(each, style))
+        yield from (line for each in shown if each.status in QUIET for line in _quiet(each, style))
         yield from _entries(report.wire, style)
-    elif hidden := len(report.all_findings) - len(shown):
-        notes = len(report.findings) - len(shown)
-        yield ""
-        yield f"{hidden - notes} more checks found nothing{f', {notes} have a note' if notes else ''}: see --verbose."
+    elif len(report.all_findings) > len(shown):
+        yield from ("", _rest(report, len(shown)))
+
+
+def _rest(report: Report, shown: int) -> str:
+    quiet = Counter(finding.status for finding in report.all_findings if finding.status in QUIET)
+    noted, skipped = len(report.findings) - shown, quiet["skip"]
+    said = f"{quiet['ok']} more checks found nothing"
+    said += f", {noted} with a note" if noted else ""
+    return f"{said}{f', {skipped} skipped' if skipped else ''}: see --verbose."
 
 
 def _summary(wire: Mapping[str, object], style: Style) -> Iterator[str]:
@@ -77,9 +85,9 @@ def _finding(finding: Finding, style: Style) -> Iterator[str]:
         yield f"      {label} {style.plain(finding.remedy.text)}"
 
 
-def _fine(finding: Finding, style: Style) -> Iterator[str]:
+def _quiet(finding: Finding, style: Style) -> Iterator[str]:
     first, *rest = _wrapped(f"{finding.id}: {finding.summary}", style, "      ")
-    yield style.paint("ok", "ok") + first[2:]
+    yield style.paint(finding.status, finding.status) + first[len(finding.status) :]
     yield from rest
 
 

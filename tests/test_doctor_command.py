@@ -152,6 +152,26 @@ def test_a_fix_that_fails_is_reported_as_failed_and_the_rest_is_done(lab: Lab) -
 # -- its own bugs, and worlds without a floor ------------------------------------------
 
 
+def test_a_check_that_had_nothing_to_look_at_is_skipped_and_not_ok(machine: Machine) -> None:
+    ran = machine.rawr_install("doctor", "global", "--verbose", "--json", cwd=machine.home)
+    status = {finding["id"]: finding["status"] for finding in ran.json["error"]["details"]["findings"]}
+    about_the_workspace = {
+        name for name in status if name.startswith(("state.", "bun.", "workspace.cli-", "dependencies."))
+    }
+    assert {status[name] for name in about_the_workspace} == {"skip"}
+    assert (status["workspace.none"], status["shell.login-differs"], status["policy.writable"]) == (
+        "fail",
+        "skip",
+        "ok",
+    )
+    assert "skip" not in {finding["status"] for finding in _short(machine)}
+
+
+def _short(machine: Machine) -> list[dict[str, object]]:
+    found = machine.rawr_install("doctor", "global", "--json", cwd=machine.home).json["error"]["details"]["findings"]
+    return list(found)
+
+
 def test_a_crashing_check_is_a_finding_and_hides_no_other(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(_facts: Facts) -> Finding | None:
         raise ZeroDivisionError("on purpose")

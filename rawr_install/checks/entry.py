@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from rawr_install.checks.registry import check, command, install, keeps_owner, move_aside, set_up, to_profile
+from rawr_install.checks.registry import (
+    check,
+    command,
+    install,
+    keeps_owner,
+    move_aside,
+    set_up,
+    to_profile,
+    without_instance,
+)
 from rawr_install.checks.verdict import reason
 from rawr_install.entry import Entry
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
 
 
-@check("entry.missing", "a rawr is installed")
+@check("entry.missing", "a rawr is installed", without_instance)
 def missing(facts: Facts) -> Finding | None:
     if reason(facts) != "entry.missing":
         return None
@@ -34,7 +43,7 @@ def dangling(facts: Facts) -> Finding | None:
     return Finding("entry.dangling", status, summary, evidence, remedy, fixable)
 
 
-@check("entry.foreign", "the rawr that runs belongs to the toolkit")
+@check("entry.foreign", "the rawr that runs belongs to the toolkit", without_instance)
 def foreign(facts: Facts) -> Finding | None:
     if reason(facts) != "entry.foreign":
         return None
@@ -45,7 +54,7 @@ def foreign(facts: Facts) -> Finding | None:
     return Finding("entry.foreign", "fail", summary, _shown(found), remedy)
 
 
-@check("entry.other-instance", "the rawr that runs leads to the current instance")
+@check("entry.other-instance", "the rawr that runs leads to the current instance", without_instance)
 def other_instance(facts: Facts) -> Finding | None:
     found = facts.command
     if reason(facts) != "entry.other-instance" or found is None or facts.instance is None:

@@ -9,24 +9,39 @@ from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
 
 Judge = Callable[[Facts], "Finding | None"]
+Excuse = Callable[[Facts], str]
+
+
+def never(_facts: Facts) -> str:
+    """The excuse of a check that can always answer: none."""
+    return ""
+
+
+def without_instance(facts: Facts) -> str:
+    """The excuse of a check about the workspace where there is none."""
+    return "" if facts.instance else "there is no workspace to look at"
 
 
 class Check(NamedTuple):
-    """One check: ``title`` says what it looks for, ``judge`` answers None where all is well."""
+    """One check: ``title`` says what it looks for, ``judge`` answers None where it found nothing wrong.
+
+    ``excuse`` then says why it could not have found anything ("" where it could): such a check is skipped, not ok.
+    """
 
     id: str
     title: str
     judge: Judge
+    excuse: Excuse = never
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(check_id: str, title: str) -> Callable[[Judge], Judge]:
+def check(check_id: str, title: str, excuse: Excuse = never) -> Callable[[Judge], Judge]:
     """Register a function as the check ``check_id``."""
 
     def register(judge: Judge) -> Judge:
-        CHECKS[check_id] = Check(check_id, title, judge)
+        CHECKS[check_id] = Check(check_id, title, judge, excuse)
         return judge
 
     return register

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rawr_install.checks.registry import check, command
+from rawr_install.checks.registry import check, command, without_instance
 from rawr_install.facts import Facts, State
 from rawr_install.report import Finding, Remedy
 
@@ -22,23 +22,23 @@ def _for_root(facts: Facts, verb: str) -> Remedy:
     return command("state", verb, "--workspace", facts.instance.root if facts.instance else "")
 
 
-@check("state.corrupt", "the state file is a state")
+@check("state.corrupt", "the state file is a state", without_instance)
 def corrupt(facts: Facts) -> Finding | None:
     return _of_file(facts, "corrupt", "state.corrupt", _for_root(facts, "recover"), fixable=True)
 
 
-@check("state.newer-version", "the state file is of a version that the toolkit knows")
+@check("state.newer-version", "the state file is of a version that the toolkit knows", without_instance)
 def newer_version(facts: Facts) -> Finding | None:
     remedy = Remedy("upgrade the toolkit: pipx upgrade rawr-install")
     return _of_file(facts, "version", "state.newer-version", remedy)
 
 
-@check("state.unreadable", "the state file can be read")
+@check("state.unreadable", "the state file can be read", without_instance)
 def unreadable(facts: Facts) -> Finding | None:
     return _of_file(facts, "unreadable", "state.unreadable", Remedy("make it a regular file that you may read"))
 
 
-@check("state.lock-held", "nobody is changing the state just now")
+@check("state.lock-held", "nobody is changing the state just now", without_instance)
 def lock_held(facts: Facts) -> Finding | None:
     state = _state(facts)
     if state is None or state.lock_status != "held":
@@ -48,7 +48,7 @@ def lock_held(facts: Facts) -> Finding | None:
     return Finding("state.lock-held", "info", summary, {"holder": dict(state.holder)})
 
 
-@check("state.lock-abandoned", "no dead process left the state's lock behind")
+@check("state.lock-abandoned", "no dead process left the state's lock behind", without_instance)
 def lock_abandoned(facts: Facts) -> Finding | None:
     state = _state(facts)
     if state is None or state.lock_status != "abandoned":
@@ -58,7 +58,7 @@ def lock_abandoned(facts: Facts) -> Finding | None:
     return Finding("state.lock-abandoned", "warn", summary, {"holder": dict(state.holder)}, remedy, fixable=True)
 
 
-@check("state.lock-unreadable", "the state's lock says who holds it")
+@check("state.lock-unreadable", "the state's lock says who holds it", without_instance)
 def lock_unreadable(facts: Facts) -> Finding | None:
     state = _state(facts)
     if state is None or state.lock_status != "unreadable":
@@ -68,7 +68,7 @@ def lock_unreadable(facts: Facts) -> Finding | None:
     return Finding("state.lock-unreadable", "warn", summary, {"holder": dict(state.holder)}, remedy)
 
 
-@check("state.not-local", "the state lies on a file system whose locks can be relied upon")
+@check("state.not-local", "the state lies on a file system whose locks can be relied upon", without_instance)
 def not_local(facts: Facts) -> Finding | None:
     state = _state(facts)
     if state is None or not state.degraded:

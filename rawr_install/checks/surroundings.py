@@ -96,7 +96,11 @@ def env_file(facts: Facts) -> Finding | None:
     return Finding("project.env-file", "warn", summary, {"files": files, "variables": names}, remedy)
 
 
-@check("shell.login-differs", "a login shell finds the same rawr (asked with --login-shell)")
+def _not_asked(facts: Facts) -> str:
+    return "" if any(shell.name == "login" for shell in facts.shells) else "no login shell was asked: --login-shell"
+
+
+@check("shell.login-differs", "a login shell finds the same rawr", _not_asked)
 def login_differs(facts: Facts) -> Finding | None:
     login = next((shell for shell in facts.shells if shell.name == "login"), None)
     here = facts.command.path if facts.command else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from rawr_install.checks.registry import Judge, check, command
+from rawr_install.checks.registry import Judge, check, command, without_instance
 from rawr_install.checks.verdict import reason
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
@@ -30,7 +30,7 @@ def variable(facts: Facts) -> Finding | None:
     return Finding("workspace.variable", status, summary, {"variable": name, "value": value}, remedy)
 
 
-@check("workspace.cli-missing", "the workspace has a CLI")
+@check("workspace.cli-missing", "the workspace has a CLI", without_instance)
 def cli_missing(facts: Facts) -> Finding | None:
     if reason(facts) != "workspace.cli-missing" or facts.instance is None:
         return None
@@ -40,7 +40,7 @@ def cli_missing(facts: Facts) -> Finding | None:
     return Finding("workspace.cli-missing", "fail", summary, {"path": cli.path, "lookalikes": facts.lookalikes}, remedy)
 
 
-@check("workspace.cli-not-executable", "the workspace CLI can be executed")
+@check("workspace.cli-not-executable", "the workspace CLI can be executed", without_instance)
 def cli_not_executable(facts: Facts) -> Finding | None:
     if reason(facts) != "workspace.cli-not-executable" or facts.instance is None:
         return None
@@ -51,7 +51,7 @@ def cli_not_executable(facts: Facts) -> Finding | None:
     return Finding("workspace.cli-not-executable", "fail", summary, {"path": path}, remedy, fixable=True)
 
 
-@check("workspace.interpreter-missing", "the workspace CLI's interpreter is there")
+@check("workspace.interpreter-missing", "the workspace CLI's interpreter is there", without_instance)
 def interpreter_missing(facts: Facts) -> Finding | None:
     cli = facts.instance.cli if facts.instance else None
     if cli is None or not cli.executable or not cli.shebang or cli.interpreter or cli.shebang == "bun":
@@ -61,7 +61,7 @@ def interpreter_missing(facts: Facts) -> Finding | None:
     return Finding("workspace.interpreter-missing", "warn", summary, {"path": cli.path, "wanted": cli.shebang}, remedy)
 
 
-@check("workspace.untrusted", "the workspace is the user's own, or trusted")
+@check("workspace.untrusted", "the workspace is the user's own, or trusted", without_instance)
 def untrusted(facts: Facts) -> Finding | None:
     if facts.instance is None or facts.instance.trusted:
         return None
@@ -95,4 +95,4 @@ def _need(check_id: str) -> Judge:
 
 
 for _id, _title in NEEDS.items():
-    check(_id, _title)(_need(_id))
+    check(_id, _title, without_instance)(_need(_id))
