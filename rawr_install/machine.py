@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 WAIT = 10.0  # seconds
+ATTEMPTS = 50  # one for each purge that may come in between
 
 
 @contextmanager
@@ -46,13 +47,15 @@ def locked(lock_file: str, command: str, wait: float = WAIT) -> Iterator[None]:
 
 
 def _acquire(lock: BaseFileLock, wait: float) -> None:
-    for attempt in range(3):
-        os.makedirs(os.path.dirname(lock.lock_file), mode=0o755, exist_ok=True)
+    for attempt in range(ATTEMPTS):
         try:
+            os.makedirs(os.path.dirname(lock.lock_file), mode=0o755, exist_ok=True)
             lock.acquire(timeout=wait, poll_interval=0.01)
             return
-        except FileNotFoundError:  # a purge removed the empty folder again, just now
-            if attempt == 2:
+        except (FileNotFoundError, FileExistsError):
+            # A purge removed the empty folder again, just now: ENOENT from the open, or, where it fell
+            # between mkdir(2) and the look at what is there, EEXIST from makedirs. A file in the way stays EEXIST.
+            if attempt == ATTEMPTS - 1 or os.path.isfile(os.path.dirname(lock.lock_file)):
                 raise
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -148,6 +148,26 @@ def test_any_commands_at_once_end_in_an_answer_and_a_whole_machine(
     assert machine.owner_file.read_text() == f"{machine.folder}/a\n"
     assert os.readlink(machine.entry) == f"{machine.folder}/a/apps/cli/bin/run.js"
     assert not list(machine.home.rglob("*.tmp"))
+
+
+def test_the_lock_is_had_though_its_folder_is_removed_again_and_again(tmp_path: Path) -> None:
+    lock, stop = tmp_path / "state/install.lock", Event()
+
+    def purge() -> None:
+        while not stop.is_set():
+            with suppress(OSError):
+                lock.unlink()
+                lock.parent.rmdir()
+
+    purger = Thread(target=purge)
+    purger.start()
+    try:
+        for _ in range(200):
+            with machine_lock.locked(str(lock), "activate"):
+                pass
+    finally:
+        stop.set()
+        purger.join()
 
 
 def test_whoever_waits_in_vain_is_told_who_holds_the_machine(machine: Machine) -> None:
