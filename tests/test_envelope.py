@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -27,6 +28,14 @@ def test_wrong_usage_is_one_document_with_code_usage_and_exit_code_2(machine: Ma
     assert document["error"]["code"] == "USAGE"
     assert document["error"]["details"]["remedy"]["argv"][-1] == "--help"
     assert document["meta"]["schemaVersion"] == 1
+
+
+@pytest.mark.parametrize("group", ["fallback", "trust", "state", "plugins", "doctor", "plugins web"])
+def test_a_group_without_a_subcommand_names_them_in_one_sentence(machine: Machine, group: str) -> None:
+    ran = machine.rawr_install(*group.split())
+    first, *rest = ran.err.splitlines()
+    assert re.fullmatch(rf"rawr: rawr-install {group} needs a subcommand: [a-z, ]+\. \[USAGE\]", first)
+    assert (ran.code, rest) == (2, [f"  try: rawr-install {group} --help"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

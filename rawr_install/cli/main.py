@@ -146,7 +146,12 @@ def _run(words: list[str]) -> Outcome | None:
 
 def _usage(error: click.UsageError) -> UsageError:
     path = error.ctx.command_path if error.ctx else "rawr-install"
-    return UsageError(error.format_message(), remedy=(*path.split(), "--help"))
+    message = error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the whole help page
+        group = error.ctx.command
+        named = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else ""
+        message = f"{path} needs a subcommand: {named}."
+    return UsageError(message, remedy=(*path.split(), "--help"))
 
 
 def _bug(error: Exception) -> RawrError:

@@ -98,7 +98,7 @@ def deactivate(wait: float, dry_run: bool, yes: bool) -> Outcome:
     view = done.plan.view
     ending = f"No global rawr owner any more; it was {view['previousOwner']}."
     lines = [ending if done.changed else "There is no global rawr owner.", f"Owner file: {view['ownerFilePath']}"]
-    return _answer(done, dry_run, [*lines, *done.plan.notes])
+    return _answer(done, dry_run, [*lines, *done.plan.notes], because="there was no owner to forget")
 
 
 @command(
@@ -145,7 +145,8 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
     lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
     lines += [f"Purged {path}" for path in purged]
     lines += ["Not purged: the receipt is needed for what is left."] if purge and left else []
-    outcome = _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, changed=bool(purged))
+    because = "nothing is left that this toolkit put there and nobody has modified"
+    outcome = _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, bool(purged), because)
     return outcome._replace(lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
 
 
@@ -233,7 +234,12 @@ def _shown(value: dict[str, Any]) -> str:
 
 
 def _answer(
-    done: Done, dry_run: bool, lines: Iterable[str], more: dict[str, Any] | None = None, changed: bool = False
+    done: Done,
+    dry_run: bool,
+    lines: Iterable[str],
+    more: dict[str, Any] | None = None,
+    changed: bool = False,
+    because: str = "everything was in place",
 ) -> Outcome:
     """The outcome of a changing command: its view as data, its lines, or its plan for a dry run."""
     changed = not dry_run and (done.changed or changed)
@@ -243,7 +249,7 @@ def _answer(
         shown = ["Plan (nothing was changed):", *(f"  {step.describe()}" for step in done.plan.changes)]
         lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *done.plan.notes]
     elif not changed:
-        lines = [*lines, "Nothing changed: everything was in place."]
+        lines = [*lines, f"Nothing changed: {because}."]
     return Outcome(data | (more or {}), [printable(line) for line in lines], done.mended)
 
 

@@ -354,6 +354,12 @@ def test_the_command_that_the_note_names_works_also_where_somebody_else_is_the_o
     assert "comes before the shell entry" not in mended.out
 
 
+def test_taking_away_what_was_never_there_says_so(machine: Machine) -> None:
+    removed = machine.rawr_install("uninstall")
+    assert removed.out == "Nothing changed: nothing is left that this toolkit put there and nobody has modified.\n"
+    assert "Nothing changed: there was no owner to forget.\n" in machine.rawr_install("deactivate").out
+
+
 def test_a_bin_folder_outside_path_is_noted(machine: Machine) -> None:
     ran = machine.rawr_install("install", "--workspace", machine.workspace("a"), "--bin-dir", "bin")
     assert (machine.folder / "bin/rawr").is_symlink()
