@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -311,8 +312,10 @@ state.mutate_repo_state_atomically({str(root)!r}, change)
 
 def _held_by(child: int, root: Path) -> list[str]:
     """The lock files that a process has open; "#": a file without a name."""
-    opened = [os.readlink(f"/proc/{child}/fd/{name}") for name in os.listdir(f"/proc/{child}/fd")]
-    names = [name.removeprefix(f"{folder(root)}/") for name in opened]
+    names = []
+    for entry in os.scandir(f"/proc/{child}/fd"):
+        with suppress(FileNotFoundError):  # it closes them while we look
+            names.append(os.readlink(entry.path).removeprefix(f"{folder(root)}/"))
     return [name for name in names if name.startswith(("state.lock", "state.guard", "#"))]
 
 
