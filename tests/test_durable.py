@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from rawr_install import durable
+from tests.setup.steps import MUTATING, lost_in_a_power_cut, need_strace, steps_of
 
 
 def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
@@ -20,6 +23,26 @@ def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
     assert path.stat().st_ino != before
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_call_returns(tmp_path: Path) -> None:
+    need_strace()
+    folder, log = tmp_path / "folder", tmp_path / "strace.log"
+    folder.mkdir()
+    code = f"""
+from rawr_install import durable
+durable.write_file({str(folder / "file")!r}, b"new")
+durable.commit(durable.stage_link({str(folder / "link")!r}, "/target"), {str(folder / "link")!r})
+"""
+    traced = ("strace", "-f", "-qq", "-y", "-o", log, "-e", f"trace={MUTATING}")
+    subprocess.run([*traced, sys.executable, "-c", code], check=True, timeout=60)
+    steps = list(steps_of(log.read_text(), folder))
+    assert [step.name for step in steps if step.name in ("write", "symlink", "rename")] == [
+        *("write", "rename"),
+        *("symlink", "rename"),
+    ]
+    lost = lost_in_a_power_cut(steps)
+    assert not lost, "\n".join(lost)
 
 
 def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path) -> None:

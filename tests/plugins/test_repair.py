@@ -16,7 +16,7 @@ from rawr_install import install_state, repair
 from rawr_install.drift import Facts
 from tests.conftest import Machine, Ran, snapshot
 from tests.plugins.support import entries_of, link, make_linkable, make_manager, make_plugin, manager_file
-from tests.setup.steps import fail_at, kill_at, need_strace, record
+from tests.setup.steps import fail_at, kill_at, lost_in_a_power_cut, need_strace, record
 
 STATUS = ("plugins", "status", "--checks", "install")
 LEGACY = "@rawr/plugin-agent-sync"
@@ -271,6 +271,14 @@ def test_a_crash_at_any_step_leaves_the_old_manifest_or_the_new_one(machine: Mac
         again = repair.repair(lambda: facts_of(machine, drifted), str(machine.home / ".local/state/rawr/install.lock"))
         assert (again.after["status"], manager_file(machine).read_bytes()) == ("IN_SYNC", new), step
     assert seen == {False, True}
+
+
+def test_the_manifest_and_its_backup_survive_a_power_cut_at_any_instant(machine: Machine, drifted: Path) -> None:
+    need_strace()
+    steps = record(machine, (*STATUS, "--repair", "--workspace", str(drifted)))
+    assert len([step for step in steps if step.name == "rename"]) == 2, "the backup and the manifest"
+    lost = lost_in_a_power_cut(steps)
+    assert not lost, "\n".join(lost)
 
 
 @pytest.mark.parametrize("errno", ["ENOSPC", "EACCES"])

@@ -80,6 +80,15 @@ def test_activate_by_another_spelling_is_no_transfer_and_writes_nothing(machine:
     assert machine.tree() == before
 
 
+def test_install_knows_the_owner_by_another_spelling_for_the_same_workspace(machine: Machine) -> None:
+    root = machine.workspace("a")
+    (machine.folder / "spelled").symlink_to(root)
+    machine.own(machine.folder / "spelled")
+    ran = machine.rawr_install("install", "--workspace", root, "--mode", "bun-symlink")
+    assert ran.code == 0, f"the owner file names this very workspace through a link, and install refused: {ran.err}"
+    assert "another checkout" not in ran.out, f"install takes another spelling for another checkout: {ran.out}"
+
+
 @pytest.mark.parametrize("content", ["", "~/rawr\n", "relative\n", "/gone\n", "/a\n/b\n"])
 def test_a_broken_owner_file_stops_neither_install_nor_activate(machine: Machine, content: str) -> None:
     root = machine.workspace("a")

@@ -12,7 +12,7 @@ from rawr_install import links
 from rawr_install.errors import RefusedError
 from rawr_install.links import ABSENT, KEPT, Change, Value, file_value, link_value, read_value
 from tests.conftest import Machine
-from tests.setup.steps import MUTATING, fail_at, need_strace, record, strace
+from tests.setup.steps import MUTATING, fail_at, need_strace, record, skip_at, strace
 
 OURS = link_value("/w/apps/cli/bin/run.js")
 OTHER = file_value(b"\xff not UTF-8 \r\n", 0o640)
@@ -56,6 +56,20 @@ def test_what_somebody_else_put_there_meanwhile_is_not_overwritten(tmp_path: Pat
     with pytest.raises(RefusedError, match="changed by another program meanwhile"):
         carry_out(change)
     assert os.readlink(change.path) == "/elsewhere"
+
+
+def test_a_command_looks_at_what_it_renamed_before_it_says_that_it_is_done(machine: Machine) -> None:
+    need_strace()
+    a, b = (str(machine.workspace(name)) for name in "ab")
+    machine.rawr_install("activate", a, "--mode", "bun-symlink")
+    steps = record(machine, ("activate", b))
+    before = machine.owner_file.read_text(), os.readlink(machine.entry)
+    for path in (machine.owner_file, machine.entry):
+        renaming = next(step for step in steps if step.name == "rename" and f'/{path.name}")' in step.shown)
+        ran = skip_at(machine, ("activate", a), renaming)
+        said = ran.json.get("error", {}).get("code", "that it is done")
+        assert said == "CHANGED_MEANWHILE", f"{path} was not replaced, and activate said {said}"
+        assert (machine.owner_file.read_text(), os.readlink(machine.entry)) == before, "it was not put back"
 
 
 @pytest.fixture
