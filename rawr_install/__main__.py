@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run the twin for ``dispatch``, the command line for everything else; returns the exit code."""
-    if sys.argv[1:2] == ["dispatch"]:
+    """Run the twin for ``dispatch``, the command line for everything else; returns the exit code.
+
+    On Windows the command line refuses both.
+    """
+    if sys.argv[1:2] == ["dispatch"] and sys.platform != "win32":
         from rawr_install import dispatch
 
         return dispatch.main(sys.argv[2:], _run_command)

@@ -192,7 +192,7 @@ def _version_in(real: str) -> str | None:
 
 def _read_manifest(path: str) -> dict[str, object]:
     # O_NONBLOCK: a FIFO of that name must not hang a doctor.
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
         document = json.loads(file.read(_MANIFEST_LIMIT))
     if not isinstance(document, dict):

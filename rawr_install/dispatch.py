@@ -1,7 +1,7 @@
 """The Python twin of ``shims/rawr``: the same decisions, and all of the messages.
 
 The shell entry hands over whatever is not plain success. The twin can also do
-everything alone, which is how Windows is served. Rules, in order:
+everything alone. Rules, in order:
 
 1. Toolkit verbs are the toolkit's; ``--`` (removed) sends the rest to the workspace CLI.
 2. The workspace of the variables or of the current folder is used where there is one.
@@ -21,7 +21,7 @@ import sys
 
 from rawr_install import refusals
 from rawr_install.errors import RawrError
-from rawr_install.program import find, is_program, on_windows, read_head, shebang
+from rawr_install.program import find, is_program, read_head, shebang
 from rawr_install.workspace import Discovery, cli_path, discover, fallback_enabled, has_cli, is_trusted, read_owner
 
 VERBS = frozenset(("install", "uninstall", "activate", "deactivate", "rollback", "which", "doctor:global"))
@@ -45,17 +45,16 @@ class Decision:
 
     ``action`` is ``toolkit`` (run ``rawr-install`` with ``words``), ``greet``
     (say where you are) or ``run`` (exec ``cli`` with ``words``, after the line
-    ``notice`` on stderr if there is one; ``program`` is the file of its interpreter).
+    ``notice`` on stderr if there is one).
     """
 
-    __slots__ = ("action", "cli", "notice", "program", "words")
+    __slots__ = ("action", "cli", "notice", "words")
 
-    def __init__(self, action: str, words: Words, cli: str = "", notice: str = "", program: str = "") -> None:
+    def __init__(self, action: str, words: Words, cli: str = "", notice: str = "") -> None:
         self.action = action
         self.words = words
         self.cli = cli
         self.notice = notice
-        self.program = program
 
 
 def main(argv: list[str], toolkit: Toolkit) -> int:
@@ -133,7 +132,7 @@ def _allowed_owner(found: Discovery, cwd: str, environ: Mapping[str, str], say: 
 
 def _home_file(environ: Mapping[str, str], name: str) -> str:
     """A file of ``~/.rawr``; without a usable HOME, a name that does not exist."""
-    home = environ.get("HOME") or (environ.get("USERPROFILE", "") if on_windows() else "")
+    home = environ.get("HOME", "")
     return os.path.join(home, ".rawr", name) if os.path.isabs(home) else os.devnull + "/none"
 
 
@@ -150,7 +149,7 @@ def _usable(root: str, words: Words, environ: Mapping[str, str], say: Say) -> De
     say(f"workspace CLI: {cli}" + (f" (started by {program})" if program else ""))
     if _guard(environ.get(GUARD_VARIABLE, "")) is None:
         raise refusals.loop(cli, GUARD_LIMIT)
-    return Decision("run", words, cli, program=program)
+    return Decision("run", words, cli)
 
 
 def _startable(cli: str, path: str | None) -> str:
@@ -161,8 +160,6 @@ def _startable(cli: str, path: str | None) -> str:
     if SHIM_MARK in head:
         raise refusals.self_exec(cli)
     interpreter, program = shebang(head)
-    if on_windows():  # no kernel reads the line there: the program is looked up by its name
-        interpreter, program = "", program or interpreter.rsplit("/", 1)[-1]
     if interpreter and not is_program(interpreter):
         raise refusals.no_interpreter(cli, interpreter)
     found = find(program, path) if program else interpreter
@@ -195,7 +192,7 @@ def _act(decision: Decision, say: Say, toolkit: Toolkit) -> int:
     say(f"{GUARD_VARIABLE} marks process {os.getpid()}; exec")
     environ = _as_inherited() | {GUARD_VARIABLE: _guard(os.environ.get(GUARD_VARIABLE, "")) or ""}
     try:
-        return _as_child(decision, environ) if on_windows() else _exec(decision, environ)
+        return _exec(decision, environ)
     except OSError as error:
         raise refusals.exec_failed(decision.cli, error) from None
 
@@ -216,24 +213,9 @@ def _exec(decision: Decision, environ: dict[str, str]) -> int:
 
     # Python ignores these from its start, and an ignored signal stays ignored
     # through exec: `rawr ... | head` would never end.
-    for name in ("SIGPIPE", "SIGXFSZ"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(ignored, signal.SIG_DFL)
     os.execve(decision.cli, [decision.cli, *decision.words], environ)
-
-
-def _as_child(decision: Decision, environ: dict[str, str]) -> int:
-    """Windows has no exec and no shebang: start the interpreter as a child and pass its exit code on."""
-    import signal
-    import subprocess
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
-    return subprocess.call(child_argv(decision), env=environ)
-
-
-def child_argv(decision: Decision) -> list[str]:
-    """The command line of the child that stands in for an exec where there is none."""
-    return [*([decision.program] if decision.program else []), decision.cli, *decision.words]
 
 
 def _greet(words: Words) -> int:

@@ -27,12 +27,11 @@ def write_all(fd: int, data: bytes) -> None:
 def stage_file(path: str, data: bytes, mode: int, durable: bool = True) -> str:
     """Write ``data`` to a temporary file beside ``path`` and return its name; raises OSError, leaves nothing."""
     name = temporary_name(path)
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
             write_all(fd, data)
-            if hasattr(os, "fchmod"):
-                os.fchmod(fd, mode)
+            os.fchmod(fd, mode)
             if durable:
                 os.fsync(fd)
         finally:
@@ -80,9 +79,7 @@ def discard(name: str) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Make a rename in ``folder`` survive a power cut; a no-op where folders cannot be opened (Windows)."""
-    if os.name == "nt":
-        return
+    """Make a rename in ``folder`` survive a power cut."""
     fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

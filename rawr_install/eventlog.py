@@ -127,7 +127,7 @@ def _open_both(path: str) -> list[_Source]:
 
 def _open(path: str) -> _Source | None:
     try:
-        return _Source(open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb"))
+        return _Source(open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb"))
     except FileNotFoundError:
         return None
 

@@ -203,7 +203,7 @@ def append(path: str, line: bytes) -> None:
 
 def _opened(path: str) -> int:
     # O_NONBLOCK: somebody's FIFO in this place must not make a command wait for its reader.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
@@ -226,9 +226,6 @@ def _rotate(path: str) -> None:
     looked at again under it: two processes that both saw a full log would
     otherwise rename twice, the second time a log that was just begun.
     """
-    if os.name == "nt":  # no flock; there an open file cannot be renamed, so a crowd rotates later, not twice
-        os.replace(path, path + ".1")
-        return
     import fcntl
 
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -8,7 +8,7 @@ from typing import Any
 
 _CHUNK = 1 << 16
 # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def read(path: str, limit: int) -> bytes:

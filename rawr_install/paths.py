@@ -26,8 +26,6 @@ class Places:
     def from_environ(cls, environ: Mapping[str, str]) -> Places:
         """Places for the environment's HOME; raises UsageError ``NO_HOME`` when it is unset or relative."""
         home = environ.get("HOME", "")
-        if not home and sys.platform == "win32":
-            home = environ.get("USERPROFILE", "")
         if not os.path.isabs(home):
             found = f"not an absolute path: {home}" if home else "not set"
             raise UsageError(

@@ -9,18 +9,12 @@ from __future__ import annotations
 import os
 
 _HEAD = 4096  # bytes; the kernel itself reads 256 of a first line (BINPRM_BUF_SIZE)
-_WINDOWS_ENDINGS = ("", ".exe", ".cmd", ".bat")
-
-
-def on_windows() -> bool:
-    """Whether paths are Windows paths (asked of ``os.sep``, which a fake file system sets too)."""
-    return os.sep == "\\"
 
 
 def read_head(path: str, limit: int = _HEAD) -> bytes | None:
     """The first ``limit`` bytes; None where the file cannot be read (a compiled program may still start)."""
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -58,6 +52,5 @@ def find(program: str, path: str | None) -> str | None:
     if "/" in program:
         return program if is_program(program) else None
     folders = (os.defpath if path is None else path).split(os.pathsep)
-    endings = _WINDOWS_ENDINGS if on_windows() else ("",)
-    candidates = (os.path.join(folder, program + ending) for folder in folders for ending in endings)
+    candidates = (os.path.join(folder, program) for folder in folders)
     return next((candidate for candidate in candidates if is_program(candidate)), None)

@@ -15,7 +15,7 @@ def read_bytes(path: str, limit: int) -> bytes:
     """At most ``limit`` bytes of a regular file; empty when it cannot be read or is something else."""
     try:
         # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return b""
     try:

@@ -139,7 +139,7 @@ def read_owner(owner_file: str) -> Owner:
 
 def _read_regular_file(path: str, limit: int) -> bytes:
     # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
@@ -195,14 +195,12 @@ def fallback_enabled(policy_file: str, environ: Mapping[str, str]) -> bool:
 
 
 def owned_by_me(root: str) -> bool:
-    """Whether root folder and workspace CLI belong to the effective user (always so where users have no ids)."""
+    """Whether root folder and workspace CLI belong to the effective user."""
     return mine(root) and (mine(cli_path(root)) or not os.path.exists(cli_path(root)))
 
 
 def mine(path: str) -> bool:
     """Whether what stands at ``path`` (links followed) belongs to the effective user."""
-    if not hasattr(os, "geteuid"):
-        return True
     try:
         return os.stat(path).st_uid == os.geteuid()
     except OSError:

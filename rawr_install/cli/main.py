@@ -105,6 +105,8 @@ root.params.append(json_option())
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; prints its outcome and returns the exit code. No exception leaves it."""
+    if sys.platform == "win32":  # before a command's module is imported: those need fcntl and POSIX flags of open
+        return emit(Context(json="--json" in _before_dashes(list(argv))), Outcome(error=_unsupported()))
     words = _canonical(list(argv))
     context = Context(command=_command_name(words), json="--json" in _before_dashes(words))
     try:
@@ -117,6 +119,14 @@ def main(argv: Sequence[str]) -> int:
         # flush at exit would complain once more: let it go where nobody reads.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _unsupported() -> UsageError:
+    return UsageError(
+        "rawr-install does not run on Windows.",
+        code="UNSUPPORTED_PLATFORM",
+        hint="install it in WSL (Windows Subsystem for Linux) and run it there",
+    )
 
 
 def _attempt(words: list[str]) -> Outcome | None:

@@ -1,3 +1,0 @@
-@echo off
-"%~dp0rawr-install.exe" dispatch %*
-exit /b %ERRORLEVEL%
