@@ -17,7 +17,6 @@ is :mod:`rawr_install.eventlog`.
 from __future__ import annotations
 
 import os
-import sys
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 if TYPE_CHECKING:
@@ -102,7 +101,6 @@ class Run:
         """Record the start, once, with the time at which the command started."""
         if not self._begun:
             self._begun = True
-            _export("start")
             self._say("run.started", "running", self.started)
 
     def _end(self, status: str, error: BaseException | None) -> None:
@@ -114,7 +112,6 @@ class Run:
         if error:
             output["code"] = getattr(error, "code", type(error).__name__)
         self._say(f"run.{status}", status, moment, str(error) if error else None, output)
-        _export("flush")
 
     def _say(self, kind: str, status: str, moment: int, detail: str | None = None, output: object = None) -> None:
         try:
@@ -126,33 +123,13 @@ class Run:
             return
 
 
-def _export(step: str) -> None:
-    """Start or flush this command's OpenTelemetry export, where the environment asks for one; never raises."""
-    try:
-        if any(name.startswith("OTEL_") for name in os.environ):
-            from rawr_install import otel
-
-            if otel.wanted(os.environ):
-                otel.start(os.environ) if step == "start" else otel.flush()
-    except Exception:
-        return  # the extra is not installed, or an OTEL_* variable is wrong
-
-
 # -- writing ---------------------------------------------------------------
 
 
 def record(event: dict[str, object]) -> None:
-    """Append a complete event, and hand it to OpenTelemetry where that is asked for; may raise."""
-    if os.environ.get(SWITCH_VARIABLE) == "off":
-        return
-    event = {**event, "pid": os.getpid()}
-    try:
-        append(log_path(), encoded(event))
-    finally:
-        if "opentelemetry" in sys.modules:  # set up by start_run, or by the program that uses this package
-            from rawr_install import otel
-
-            otel.export(event)
+    """Append a complete event; may raise."""
+    if os.environ.get(SWITCH_VARIABLE) != "off":
+        append(log_path(), encoded({**event, "pid": os.getpid()}))
 
 
 def log_path() -> str:

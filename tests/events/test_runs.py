@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from rawr_install import events
 from rawr_install.errors import RefusedError
 from rawr_install.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
-from tests.conftest import Machine, Ran
+from tests.conftest import PROJECT, Machine, Ran
 from tests.events.conftest import read_events
 
 # A changing command like every other, with a word that says how it ends.
@@ -172,3 +175,26 @@ def test_what_the_doctor_mends_is_a_run(machine: Machine) -> None:
     assert machine.entry.is_symlink(), ran.out + ran.err
     seen = [event["type"] for event in logged(machine)[before:] if event["workflowId"].endswith("--fix")]
     assert seen == ["run.started", "run.completed"]
+
+
+def test_nothing_is_sent_anywhere_whatever_the_environment_names(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        url = f"http://127.0.0.1:{collector.getsockname()[1]}"
+        asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
+        assert change(machine, "lock", **asked).code == 0
+        assert [event["type"] for event in logged(machine)] == ["run.started", "lock.contended", "run.completed"]
+        collector.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody stands in the queue
+            collector.accept()
+
+
+def test_the_collectors_configuration_in_the_docs_fits_the_log(machine: Machine) -> None:
+    page = (PROJECT / "docs/events.md").read_text()
+    (field,) = re.findall(r"parse_from: attributes\.(\w+)", page)
+    (layout,) = re.findall(r"layout: '(.+)'", page)
+    change(machine, "lock")
+    for event in logged(machine):
+        # The collector's %L is milliseconds; Python's %f takes them, too.
+        read = datetime.strptime(event[field], layout.replace("%L", "%f")).replace(tzinfo=UTC)
+        assert abs((datetime.now(UTC) - read).total_seconds()) < 600
+        assert event["runId"]
