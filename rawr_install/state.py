@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from rawr_install import inspection, lease as leases, lock
 from rawr_install.durable import write_file
@@ -134,7 +135,8 @@ def _parsed(data: bytes | None, path: str) -> RepoState:
 
 def set_repo_state(repo_root: str | os.PathLike[str], state: RepoState) -> RepoState:
     """Replace the whole state, whatever it was (a corrupt file is refused); returns it as written."""
-    return mutate_repo_state_atomically(repo_root, lambda _before: state).state
+    # From a mutator, None means "leave it": here it is no state, and refused as such.
+    return mutate_repo_state_atomically(repo_root, lambda _before: state or cast(RepoState, {})).state
 
 
 def enable_plugin(repo_root: str | os.PathLike[str], plugin_id: str) -> RepoState:
