@@ -64,6 +64,11 @@ def find(environ: Mapping[str, str]) -> str | None:
     return program.find("bun", environ.get("PATH", ""))
 
 
+def startable(environ: Mapping[str, str]) -> str | None:
+    """The ``bun`` that the toolkit itself may start (:func:`rawr_install.program.resolve`), or None."""
+    return program.resolve("bun", environ.get("PATH", ""))
+
+
 def read_version(bun: str) -> str | None:
     """Bun's version from the package beside the binary or the folder that it is in; None when neither tells."""
     real = os.path.realpath(bun)
@@ -78,7 +83,7 @@ def ask_version(bun: str, cwd: str, environ: Mapping[str, str]) -> str | None:
         done = subprocess.run(
             [bun, "--version"],
             cwd=cwd,
-            env=dict(environ),
+            env=program.environment(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=ASK_SECONDS,
@@ -93,12 +98,12 @@ def install_dependencies(root: str, environ: Mapping[str, str]) -> int | None:
     """Run Bun's frozen install in ``root``, its output on stderr; the exit status, None when there is no Bun to run."""
     import subprocess
 
-    bun = find(environ)
+    bun = startable(environ)
     if bun is None:
         return None
-    argv = [bun, *INSTALL_COMMAND[1:]]
+    argv, env = [bun, *INSTALL_COMMAND[1:]], program.environment(environ)
     try:
-        return subprocess.run(argv, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, stdout=2).returncode
+        return subprocess.run(argv, cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=2).returncode
     except OSError:
         return None  # gone since, or not in a form that the kernel runs
 
@@ -117,9 +122,14 @@ def _bun_needs(root: str, manifest: dict[str, object], environ: Mapping[str, str
     wants = dict(_wanted_versions(manifest))
     if not (wants or _starts_with_bun(cli_path(root)) or _has_dependencies(manifest)):
         return
-    bun = find(environ)
-    if bun is None:
+    found = find(environ)
+    if found is None:
         yield Need("bun.missing", "Bun is not on PATH, and this checkout needs it.", _get_bun(wants))
+        return
+    bun = startable(environ) if ask else found
+    if bun is None:
+        said = f"{found} is not started: it is another user's, or its folder on PATH is a relative one."
+        yield Need("bun.broken", said, _get_bun(wants))
         return
     version = ask_version(bun, root, environ) if ask else read_version(bun)
     if version is not None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from rawr_install import program
 from rawr_install.errors import UsageError
 from rawr_install.report import Finding
 
@@ -88,8 +89,9 @@ def execute(fix: Fix, environ: Mapping[str, str]) -> Fix:
 
     try:
         done = subprocess.run(
-            _runnable(fix.argv),
-            env=dict(environ),
+            _runnable(fix.argv, environ.get("PATH")),
+            cwd=None if fix.argv[0] == "rawr-install" else os.sep,
+            env=program.environment(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,6 +103,15 @@ def execute(fix: Fix, environ: Mapping[str, str]) -> Fix:
     return replace(fix, status="failed" if done.returncode else "done", exit_code=done.returncode, output=output)
 
 
-def _runnable(argv: tuple[str, ...]) -> list[str]:
-    """The toolkit's commands are run with this interpreter: the one on PATH may be what is broken."""
-    return [sys.executable, "-m", "rawr_install", *argv[1:]] if argv[0] == "rawr-install" else list(argv)
+def _runnable(argv: tuple[str, ...], path: str | None) -> list[str]:
+    """The command by absolute names; raises FileNotFoundError.
+
+    The toolkit's own are run with this interpreter: the one on PATH may be what is broken. -P: with -m, Python would
+    first import from the current folder. Not -I, which would miss a toolkit in the user's site-packages.
+    """
+    if argv[0] == "rawr-install":
+        return [sys.executable, "-P", "-m", "rawr_install", *argv[1:]]
+    found = program.resolve(argv[0], path)
+    if found is None:
+        raise FileNotFoundError(f"no {argv[0]} of yours or root's in an absolute folder on PATH")
+    return [found, *argv[1:]]

@@ -2,8 +2,8 @@
 
 Asked as ``<workspace CLI> security check --json [--staged] [--dry-run]`` in the
 workspace's root, whatever the current folder is, with ``RAWR_WORKSPACE_ROOT``
-set to that root and nothing else changed. Its stdout is the usual envelope with
-``data.report.{ok, findings[{severity}]}``; its stderr goes to ours.
+set to that root, and PATH without its relative elements. Its stdout is the usual
+envelope with ``data.report.{ok, findings[{severity}]}``; its stderr goes to ours.
 
 ========================  =====================================================
 what happens              ruling
@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rawr_install import refusals
+from rawr_install import program, refusals
 from rawr_install.workspace import cli_path, is_trusted
 
 RISKS = ("strict", "balanced", "permissive", "off")
@@ -131,7 +131,7 @@ def ask(
     argv = [cli_path(root), "security", "check", "--json"]
     argv += ["--staged"] * staged + ["--dry-run"] * dry_run
     try:
-        exit_code, output = _run(argv, root, {**environ, "RAWR_WORKSPACE_ROOT": root}, waiting)
+        exit_code, output = _run(argv, root, {**program.environment(environ), "RAWR_WORKSPACE_ROOT": root}, waiting)
     except TimeoutError:  # before OSError, whose kind it is
         return Ruling("blocked", f"the gate did not answer within {TIMEOUT:g} s")
     except OSError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from rawr_install import program
+
 GIT_SECONDS = 30.0
 # A hook runs with these set for its own repository, some as relative paths;
 # asking about a folder must not be answered for another (gitignored worktrees,
@@ -39,12 +41,15 @@ def _ask(folder: str, environ: Mapping[str, str], *words: str) -> bytes | None:
     """git's answer, or None for a refusal."""
     import subprocess
 
+    git = program.resolve("git", environ.get("PATH"))
+    if git is None:
+        return None
     env = {name: value for name, value in environ.items() if name not in _OWN}
     try:
         done = subprocess.run(
-            ["git", "--no-optional-locks", *words],
+            [git, "--no-optional-locks", *words],
             cwd=folder,
-            env=env,
+            env=program.environment(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=GIT_SECONDS,

@@ -78,10 +78,11 @@ def toolkits_gone(entries: Iterable[Entry], places: Places, environ: Mapping[str
 
 def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
     """The ``rawr-install`` that a shell entry would start: beside it, recorded in it, on PATH, in ``~/.local/bin``."""
+    named = find("rawr-install", path_variable)
     candidates = (
         os.path.join(os.path.dirname(shim), "rawr-install"),
         _recorded(shim),
-        find("rawr-install", path_variable),
+        named if named and os.path.isabs(named) else None,  # not one from the current folder
         os.path.join(home, ".local", "bin", "rawr-install"),
     )
     return next((path for path in candidates if path and _starts(path, path_variable)), None)

@@ -1,12 +1,17 @@
 """Which program starts a file: the ``#!`` line as the kernel and ``env`` read it, and the search on PATH.
 
-The shell entry knows the same rules (``_rawr_starts`` in ``shims/rawr``).
+The shell entry knows the same rules (``_rawr_starts`` in ``shims/rawr``). And what the toolkit starts by itself
+(:func:`resolve`, :func:`environment`), which is never taken from the current folder.
 Standard library only, and of that ``os``: the dispatch path loads it.
 """
 
 from __future__ import annotations
 
 import os
+
+TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _HEAD = 4096  # bytes; the kernel itself reads 256 of a first line (BINPRM_BUF_SIZE)
 
@@ -54,3 +59,31 @@ def find(program: str, path: str | None) -> str | None:
     folders = (os.defpath if path is None else path).split(os.pathsep)
     candidates = (os.path.join(folder, program) for folder in folders)
     return next((candidate for candidate in candidates if is_program(candidate)), None)
+
+
+def resolve(program: str, path: str | None) -> str | None:
+    """The file that the toolkit itself starts for ``program``: by an absolute name, and the user's or root's.
+
+    A relative element of ``path`` (an empty one, too) is the current folder or one in it, which anybody may have
+    filled; it is passed over, and so is another user's file.
+    """
+    found = (find(program, folder) for folder in _absolute(os.defpath if path is None else path))
+    return next((file for file in found if file and os.path.isabs(file) and _owned_by_us(file)), None)
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` for a program that the toolkit starts: no search in it leads to the current folder."""
+    searches = {name: os.pathsep.join(_absolute(environ[name])) for name in ("PATH", "PYTHONPATH") if name in environ}
+    # An empty PYTHONPATH is an unset one, an empty PATH is the current folder.
+    return {**environ, **searches, "PATH": searches.get("PATH") or os.defpath}
+
+
+def _absolute(path: str) -> list[str]:
+    return [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
+
+
+def _owned_by_us(file: str) -> bool:
+    try:
+        return os.stat(file).st_uid in (0, os.geteuid())
+    except OSError:
+        return False

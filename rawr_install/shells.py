@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rawr_install import program
 from rawr_install.entry import first_command, on_path
 from rawr_install.facts import Shell
 
@@ -37,9 +38,9 @@ def _fixed(name: str, path: str) -> Shell:
 
 
 def login_shell(environ: Mapping[str, str]) -> str:
-    """The user's login shell: ``SHELL``, else the account's, else sh."""
+    """The user's login shell: ``SHELL`` where that is an absolute path, else the account's, else sh."""
     named = environ.get("SHELL", "")
-    if named:
+    if os.path.isabs(named):
         return named
     try:
         import pwd
@@ -56,8 +57,10 @@ def _login(environ: Mapping[str, str], seconds: float) -> Shell:
     script = f'printf "%s" "{mark}<$PATH"; printf "%s" "{mark}|"; command -v rawr; printf "%s" "{mark}>"'
     kept = ("HOME", "USER", "LOGNAME", "LANG", "TERM")
     bare = {name: environ[name] for name in kept if name in environ} | {"SHELL": shell}
+    if (found := program.resolve(shell, None)) is None:
+        return Shell("login", problem=f"({shell}) could not be started: it is no program of yours or root's")
     try:
-        output = _output([shell, "-l", "-c", script], bare, seconds)
+        output = _output([found, "-l", "-c", script], bare, seconds)
     except TimeoutError:
         return Shell("login", problem=f"({shell}) did not answer within {seconds:g} seconds")
     except OSError as error:
@@ -81,6 +84,7 @@ def _output(argv: list[str], environ: Mapping[str, str], seconds: float) -> str:
 
     process = subprocess.Popen(
         argv,
+        cwd=os.sep,
         env=dict(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

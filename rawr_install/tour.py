@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rawr_install import entry, sample
+from rawr_install import entry, program, sample
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.workspace import discover
 
@@ -145,11 +145,10 @@ def scripts_folder() -> str:
     import sysconfig
 
     # argv[0] where it was started by name; beside the interpreter in a venv; the user scheme of `pip install --user`.
-    places = [
-        os.path.dirname(os.path.abspath(sys.argv[0])),
-        os.path.dirname(sys.executable),
-        sysconfig.get_path("scripts"),
-    ]
+    # After `python -c`, argv[0] is no path, and its folder would be the current one.
+    named = os.path.basename(sys.argv[0]) == "rawr-install"
+    started = [os.path.dirname(os.path.abspath(sys.argv[0]))] if named else []
+    places = [*started, os.path.dirname(sys.executable), sysconfig.get_path("scripts")]
     places += [sysconfig.get_path("scripts", scheme) for scheme in sysconfig.get_scheme_names() if "user" in scheme]
     for folder in (
         *places,
@@ -169,9 +168,10 @@ def scripts_folder() -> str:
 def _run(step: Step, home: str, env: dict[str, str]) -> Taken:
     import subprocess
 
+    started = program.find(step.argv[0], env["PATH"])  # all of whose folders are absolute: environment() made it
     try:
         done = subprocess.run(
-            step.argv,
+            [started or step.argv[0], *step.argv[1:]],
             cwd=os.path.join(home, step.folder),
             env=env,
             stdin=subprocess.DEVNULL,

@@ -26,7 +26,7 @@ LEVEL = {
     "litter": 1,
     "package_json": 1,
     "paths": 1,
-    "program": 1,
+    "program": 0,
     "report": 1,
     "snapshot": 1,
     "takeover": 1,

@@ -144,7 +144,8 @@ def _attempt(words: list[str]) -> Outcome | None:
 
 def _run(words: list[str]) -> Outcome | None:
     try:
-        made = root.main(args=words, prog_name="rawr-install", standalone_mode=False)
+        # No complete_var: by it click would start the bash on PATH; `completion` has our own scripts.
+        made = root.main(args=words, prog_name="rawr-install", complete_var="", standalone_mode=False)
     except Answered as finished:
         return finished.outcome
     except click.UsageError as error:

@@ -200,7 +200,7 @@ def _install_deps(root: str, dry_run: bool) -> str:
 
 
 def _deps_failed(root: str, outcome: Outcome) -> RawrError:
-    missing = bun.find(os.environ) is None
+    missing = bun.startable(os.environ) is None
     why = "Bun is not on PATH to install its dependencies" if missing else "installing its dependencies failed"
     then = f"in {root}: {' '.join(bun.INSTALL_COMMAND)}"
     return RawrError(
