@@ -22,7 +22,16 @@ import sys
 from rawr_install import refusals
 from rawr_install.errors import RawrError
 from rawr_install.program import find, is_program, read_head, shebang
-from rawr_install.workspace import Discovery, cli_path, discover, fallback_enabled, has_cli, is_trusted, read_owner
+from rawr_install.workspace import (
+    Discovery,
+    cli_path,
+    discover,
+    fallback_enabled,
+    has_cli,
+    home_file,
+    is_trusted,
+    read_owner,
+)
 
 VERBS = frozenset(("install", "uninstall", "activate", "deactivate", "rollback", "which", "doctor:global"))
 GREETINGS = ((), ("--help",), ("--version",))
@@ -117,10 +126,10 @@ def _search(cwd: str | None, environ: Mapping[str, str], say: Say) -> Discovery:
 
 def _allowed_owner(found: Discovery, cwd: str, environ: Mapping[str, str], say: Say) -> str:
     """The owner's root, if the user has allowed the fallback and it can be used."""
-    if not fallback_enabled(_home_file(environ, "global-owner-fallback"), environ):
+    if not fallback_enabled(home_file(environ, "global-owner-fallback"), environ):
         say("owner fallback: not enabled")
         raise refusals.no_workspace(found, cwd)
-    path = _home_file(environ, "global-rawr-owner-path")
+    path = home_file(environ, "global-rawr-owner-path")
     owner = read_owner(path)
     say(f"owner fallback: enabled; owner file {owner.status}: {path}")
     if owner.status != "valid" or owner.path is None:
@@ -130,19 +139,13 @@ def _allowed_owner(found: Discovery, cwd: str, environ: Mapping[str, str], say: 
     return owner.path
 
 
-def _home_file(environ: Mapping[str, str], name: str) -> str:
-    """A file of ``~/.rawr``; without a usable HOME, a name that does not exist."""
-    home = environ.get("HOME", "")
-    return os.path.join(home, ".rawr", name) if os.path.isabs(home) else os.devnull + "/none"
-
-
 # -- can its CLI run ---------------------------------------------------------------
 
 
 def _usable(root: str, words: Words, environ: Mapping[str, str], say: Say) -> Decision:
     """The decision to run ``root``'s CLI; raises DispatchError (126) where it must not or cannot."""
     cli = cli_path(root)
-    if not is_trusted(root, _home_file(environ, "trusted-workspaces")):
+    if not is_trusted(root, home_file(environ, "trusted-workspaces")):
         raise refusals.untrusted(root)
     say(f"trusted: {root}")
     program = _startable(cli, environ.get("PATH"))

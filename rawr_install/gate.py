@@ -31,8 +31,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rawr_install import program, refusals
-from rawr_install.workspace import cli_path, is_trusted
+from rawr_install import program
+from rawr_install.workspace import cli_path
 
 RISKS = ("strict", "balanced", "permissive", "off")
 TIMEOUT = 600.0  # seconds
@@ -114,7 +114,6 @@ def ask(
     root: str,
     risk: str,
     environ: Mapping[str, str],
-    trusted_file: str,
     *,
     staged: bool = False,
     dry_run: bool = False,
@@ -122,12 +121,10 @@ def ask(
 ) -> Ruling:
     """Run the gate of the workspace ``root`` and judge it; ``waiting`` is called now and then meanwhile.
 
-    Raises DispatchError ``WORKSPACE_NOT_TRUSTED`` (126): the gate is the workspace's code.
+    It is the workspace's code: the caller has asked :func:`rawr_install.policy.require_trust`.
     """
     if not os.path.isfile(cli_path(root)):
         return Ruling("absent", f"there is no workspace CLI at {cli_path(root)}")
-    if not is_trusted(root, trusted_file):
-        raise refusals.untrusted(root)
     argv = [cli_path(root), "security", "check", "--json"]
     argv += ["--staged"] * staged + ["--dry-run"] * dry_run
     try:

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rawr_install import durable
-from rawr_install.errors import RawrError, UsageError
+from rawr_install.errors import RawrError, RefusedError, UsageError
 from rawr_install.machine import locked
 from rawr_install.paths import Places
 from rawr_install.workspace import (
     FALLBACK_VARIABLE,
     discover,
     fallback_enabled,
+    home_file,
+    is_trusted,
     is_workspace,
+    mine,
     owned_by_me,
     read_owner,
 )
@@ -100,6 +104,51 @@ def set_fallback(places: Places, enabled: bool, dry_run: bool = False) -> Change
         if changed and not dry_run:
             _replace(places, places.fallback_file, ["enabled"] if enabled else None)
         return Change(places.fallback_file, changed, dry_run)
+
+
+def require_trust(root: str, environ: Mapping[str, str]) -> None:
+    """To be asked before a command links or writes for ``root``; raises RefusedError ``WORKSPACE_NOT_TRUSTED``."""
+    if not is_trusted(root, home_file(environ, "trusted-workspaces")):
+        raise not_trusted(root)
+
+
+def not_trusted(root: str) -> RefusedError:
+    """The refusal of a command to link or write for another user's workspace."""
+    return RefusedError(
+        f"The workspace {root}, or its CLI, belongs to another user and is not trusted.",
+        code="WORKSPACE_NOT_TRUSTED",
+        remedy=("rawr-install", "trust", "add", root),
+    )
+
+
+def require_own_state(root: str, environ: Mapping[str, str]) -> None:
+    """To be asked before a command changes the state of ``root`` (a real path).
+
+    Raises RefusedError ``WORKSPACE_NOT_TRUSTED``; and ``STATE_NOT_YOURS`` where a link on the way to ``state.json`` is
+    another user's, who would choose what is replaced, or leads out of ``root`` to what is not the user's.
+    """
+    require_trust(root, environ)
+    for parts in ((".rawr",), (".rawr", "state"), (".rawr", "state", "state.json")):
+        path = os.path.join(root, *parts)
+        real = os.path.realpath(path)
+        if _is_link_of_another(path):
+            raise _not_your_state(path, "is a link that another user made")
+        if os.path.commonpath((real, root)) != root and os.path.lexists(real) and not mine(real):
+            raise _not_your_state(path, f"leads out of the workspace to {real}, which is not yours")
+
+
+def _is_link_of_another(path: str) -> bool:
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(info.st_mode) and info.st_uid not in (0, os.geteuid())
+
+
+def _not_your_state(path: str, why: str) -> RefusedError:
+    return RefusedError(
+        f"{path} {why}; nothing was changed.", code="STATE_NOT_YOURS", hint=f"look at it with: ls -ld '{path}'"
+    )
 
 
 def trusted(places: Places) -> list[Trusted]:

@@ -194,6 +194,12 @@ def fallback_enabled(policy_file: str, environ: Mapping[str, str]) -> bool:
     return environ.get(FALLBACK_VARIABLE, "") == "1" or read_lines(policy_file)[:1] == ("enabled",)
 
 
+def home_file(environ: Mapping[str, str], name: str) -> str:
+    """A file of ``~/.rawr``; without a usable HOME, a name that does not exist."""
+    home = environ.get("HOME", "")
+    return os.path.join(home, ".rawr", name) if os.path.isabs(home) else os.devnull + "/none"
+
+
 def owned_by_me(root: str) -> bool:
     """Whether root folder and workspace CLI belong to the effective user."""
     return mine(root) and (mine(cli_path(root)) or not os.path.exists(cli_path(root)))

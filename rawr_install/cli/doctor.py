@@ -88,6 +88,7 @@ def doctor_global(
     report = look()
     fixes: tuple[Fix, ...] = ()
     if fix:
+        _require_trust(report)
         fixes = _mend(look(every=True), ids, dry_run, yes)
         report = report if dry_run else look()
     return _outcome(report, fixes, every=view["verbose"] or bool(only), strict=view["strict"], redact=view["redact"])
@@ -107,6 +108,13 @@ class Look(NamedTuple):
         shells = _shells(places) if self.login_shell else ()
         facts = probe.look(places, probe.current_folder(), os.environ, self.workspace, shells)
         return doctor.diagnose(facts, () if every else self.only)
+
+
+def _require_trust(report: Report) -> None:
+    from rawr_install import policy
+
+    if root := report.wire["currentInstanceRootReal"]:
+        policy.require_trust(str(root), os.environ)
 
 
 def _mend(report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool) -> tuple[Fix, ...]:

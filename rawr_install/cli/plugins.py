@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install import install_state, machine, refusals, repair as repairs
+from rawr_install import install_state, machine, policy, repair as repairs
 from rawr_install.cli.base import Outcome, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
@@ -20,7 +20,6 @@ from rawr_install.operations.look import find_instance
 from rawr_install.paths import Places
 from rawr_install.repair import Repair
 from rawr_install.report import printable
-from rawr_install.workspace import is_trusted
 
 
 @group("plugins")
@@ -76,8 +75,7 @@ def _repaired(look: Callable[[], Facts], places: Places, dry_run: bool) -> Repai
     def trusted() -> Facts:
         # A link makes the plugin manager run the plugin's code as this user.
         facts = look()
-        if not is_trusted(facts.canonical.root, places.trusted_file):
-            raise refusals.untrusted(facts.canonical.root)
+        policy.require_trust(facts.canonical.root, os.environ)
         return facts
 
     if dry_run:

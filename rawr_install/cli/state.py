@@ -6,7 +6,7 @@ import os
 
 import click
 
-from rawr_install import recovery, state as core, workspace as workspaces
+from rawr_install import policy, recovery, state as core, workspace as workspaces
 from rawr_install.cli.base import Outcome, command, group
 from rawr_install.errors import StateError, UsageError
 from rawr_install.report import printable
@@ -94,7 +94,7 @@ def _lock_line(seen: core.Inspection) -> str:
 @_timeout
 def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Outcome:
     """Put plugins on the enabled list, in one change (no security gate: see `plugins web enable`)."""
-    return _switch(plugins, _root(workspace), timeout, dry_run, on=True)
+    return _switch(plugins, _root_to_change(workspace), timeout, dry_run, on=True)
 
 
 @command("disable", changes=True, epilog="rawr-install state disable @rawr/plugin-hello --dry-run")
@@ -103,7 +103,7 @@ def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_
 @_timeout
 def disable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Outcome:
     """Put plugins on the disabled list, in one change."""
-    return _switch(plugins, _root(workspace), timeout, dry_run, on=False)
+    return _switch(plugins, _root_to_change(workspace), timeout, dry_run, on=False)
 
 
 def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, on: bool) -> Outcome:
@@ -148,7 +148,7 @@ rawr-install state recover --fresh                start anew
 @click.option("--force", is_flag=True, help="Also set aside a file of another version.")
 def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes: bool) -> Outcome:
     """Set a corrupt state file aside and start from the last good copy or anew."""
-    root = _root(workspace)
+    root = _root_to_change(workspace)
     made = recovery.plan_recovery(root, fresh, force) if dry_run else recovery.recover(root, fresh, force)
     data = {
         "workspaceRoot": root,
@@ -176,13 +176,19 @@ rawr-install state unlock --dry-run               only find out
 @_workspace
 def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Outcome:
     """Remove an abandoned lock; refuses while its holder lives."""
-    root = _root(workspace)
+    root = _root_to_change(workspace)
     made = recovery.unlock(root, dry_run)
     data = {"workspaceRoot": root, "dryRun": dry_run, "changed": bool(made.proof) and not dry_run}
     data |= {"holder": made.holder or None, "proof": made.proof or None}
     verb = "would be removed" if dry_run else "removed"
     line = f"Lock: {verb} ({made.proof})." if made.proof else "Lock: free, nothing changed."
     return Outcome(data, [printable(line)])
+
+
+def _root_to_change(named: str | None) -> str:
+    root = _root(named)
+    policy.require_own_state(root, os.environ)
+    return root
 
 
 def _root(named: str | None) -> str:

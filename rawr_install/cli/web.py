@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rawr_install import gate, state, web
+from rawr_install import gate, policy, state, web
 from rawr_install.cli.base import Command, Outcome, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
@@ -70,15 +70,14 @@ rawr-install plugins web enable all --force       pass over the gate (this is re
 def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -> Outcome:
     """Enable a web plugin once the workspace's own security check allows it."""
     wanted = Asked(**asked)
-    places = _places()
-    root = find_instance(places, workspace).root
+    root = _root_to_change(workspace)
     everything = plugin_id == "all" and not click.get_current_context().meta[LITERAL]
     catalog = _catalog(root)
     with Progress(f"waiting for the security check of {printable(root)}") as progress:
 
         def ask() -> gate.Ruling:
             flags = {"staged": wanted.staged, "dry_run": wanted.dry_run}
-            return gate.ask(root, wanted.risk, os.environ, places.trusted_file, waiting=progress, **flags)
+            return gate.ask(root, wanted.risk, os.environ, waiting=progress, **flags)
 
         if everything:
             return _all_outcome(web.enable_all(root, catalog, wanted, ask), wanted)
@@ -90,12 +89,18 @@ def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -
 @_workspace
 def web_disable(plugin_id: str, workspace: str | None, yes: bool, dry_run: bool) -> Outcome:
     """Disable a web plugin; nothing is asked for that."""
-    root = find_instance(_places(), workspace).root
+    root = _root_to_change(workspace)
     return _switched("disabled", web.disable(root, _catalog(root), plugin_id, dry_run), dry_run)
 
 
 for _made in (web_list, web_status, web_enable, web_disable):
     web_group.add_command(_made)
+
+
+def _root_to_change(workspace: str | None) -> str:
+    root = find_instance(_places(), workspace).root
+    policy.require_own_state(root, os.environ)
+    return root
 
 
 def _shown(workspace: str | None, gone: bool) -> Outcome:

@@ -8,6 +8,7 @@ from rawr_install.errors import RefusedError
 from rawr_install.links import ABSENT, KEPT, Change, Value, file_value, link_value
 from rawr_install.operations.look import Facts, Instance
 from rawr_install.operations.plan import Plan, foreign, with_receipt, writable_owner
+from rawr_install.policy import not_trusted
 from rawr_install.workspace import WHITE_SPACE, seam_status
 
 SHIM, LINK = "shim", "bun-symlink"
@@ -73,11 +74,7 @@ def _usable(facts: Facts) -> Instance:
             remedy=("chmod", "+x", instance.cli),
         )
     if not instance.trusted:
-        raise RefusedError(
-            f"The workspace {instance.root} belongs to another user and is not trusted.",
-            code="WORKSPACE_NOT_TRUSTED",
-            remedy=("rawr-install", "trust", "add", instance.root),
-        )
+        raise not_trusted(instance.root)
     return instance
 
 

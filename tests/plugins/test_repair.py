@@ -171,7 +171,7 @@ def test_the_plugins_of_somebody_elses_workspace_are_not_linked_until_it_is_trus
     before = manager_file(machine).read_bytes()
     for words in (("--repair",), ("--repair", "--dry-run")):
         done = machine.rawr_install(*STATUS, *words, "--json", cwd=drifted)
-        assert (done.code, done.json["error"]["code"]) == (126, "WORKSPACE_NOT_TRUSTED")
+        assert (done.code, done.json["error"]["code"]) == (1, "WORKSPACE_NOT_TRUSTED")
     assert manager_file(machine).read_bytes() == before
     assert run(machine, cwd=drifted)[0].code == 1, "looking is allowed"
     (machine.home / ".rawr").mkdir()

@@ -182,7 +182,7 @@ def test_without_a_gate_it_is_not_implemented_unless_forced(
 def test_the_gate_of_somebody_elses_workspace_is_not_run(machine: Machine, workspace: Path, gate: Gate) -> None:
     os.chown(workspace, 12345, 12345)
     done = web(machine, workspace, "enable", "one", "--force", "--json")
-    assert code_of(done) == (126, "WORKSPACE_NOT_TRUSTED")
+    assert code_of(done) == (1, "WORKSPACE_NOT_TRUSTED")
     assert gate.asked == []
     (machine.home / ".rawr").mkdir()
     (machine.home / ".rawr/trusted-workspaces").write_text(f"{workspace}\n")
