@@ -88,7 +88,6 @@ def doctor_global(
     report = look()
     fixes: tuple[Fix, ...] = ()
     if fix:
-        _require_trust(report)
         fixes = _mend(look(every=True), ids, dry_run, yes)
         report = report if dry_run else look()
     return _outcome(report, fixes, every=view["verbose"] or bool(only), strict=view["strict"], redact=view["redact"])
@@ -110,19 +109,14 @@ class Look(NamedTuple):
         return doctor.diagnose(facts, () if every else self.only)
 
 
-def _require_trust(report: Report) -> None:
-    from rawr_install import policy
-
-    if root := report.wire["currentInstanceRootReal"]:
-        policy.require_trust(str(root), os.environ)
-
-
 def _mend(report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool) -> tuple[Fix, ...]:
-    from rawr_install import checks, fixes
+    from rawr_install import checks, fixes, policy
 
     if unknown := sorted(set(ids) - set(checks.CHECKS)):
         raise UsageError(f"No such check: {', '.join(unknown)}.", code="UNKNOWN_CHECK", remedy=LIST)
     planned = fixes.plan(report.all_findings, ids)
+    if root := report.wire["currentInstanceRootReal"]:
+        policy.require_trust(str(root), os.environ)
     if dry_run or not planned or not _agreed(planned, yes):
         return planned
     with Run("rawr-install doctor global --fix") as record:
