@@ -6,7 +6,7 @@ package costs nothing: the dispatch path starts here.
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _PUBLIC = {
     "state": (

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 PACKAGE = "rawr_install"
 Row = dict[str, str]
 
@@ -31,10 +33,23 @@ def version(root: Path) -> str:
     return str(assigned(root, "__version__") or "0.0.0")
 
 
-def is_major_bump(before: str, after: str) -> bool:
-    """Whether the first number of the version grew."""
-    old, new = (int(re.match(r"\d*", text)[0] or 0) for text in (before, after))  # type: ignore[index]
-    return new > old
+def is_stable(released: str) -> bool:
+    """Whether the version is 1.0 or later."""
+    return Version(released).major >= 1
+
+
+def may_break(before: str, after: str) -> bool:
+    """Whether ``after`` may break users of ``before``: a new major version, below 1.0 a new minor one."""
+    kept = 1 if is_stable(before) else 2
+    return Version(after).release[:kept] > Version(before).release[:kept]
+
+
+def unannounced(root: Path, before: str, names: list[str]) -> list[str]:
+    """Those of ``names`` that the changelog's sections above the one of ``before`` do not quote."""
+    path = root / "CHANGELOG.md"
+    news = path.read_text("utf-8").partition(f"\n## {before}")[0] if path.exists() else ""
+    quoted = {word for code in re.findall(r"`([^`]+)`", news) for word in re.findall(r"[\w-]+", code)}
+    return [name for name in names if name not in quoted]
 
 
 # -- public symbols --------------------------------------------------------

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from rawr_install import __version__
 from tests.conftest import Machine
 from tests.doctor_machines import MARK, Lab
 
@@ -66,7 +67,7 @@ SCENES: list[Callable[[Lab], str]] = [healthy, failing, verbose, fixing, which]
 
 
 def capture(lab: Lab, words: str, width: int, **env: str) -> str:
-    """What stands on a terminal of this width after the command: colours as ``<SGR>``, the folder's name masked.
+    """What stands on a terminal of this width after the command: colours as ``<SGR>``, folder and version masked.
 
     Lines that the terminal had to break (``-J``: long commands, never prose) are joined again.
     """
@@ -90,7 +91,8 @@ def capture(lab: Lab, words: str, width: int, **env: str) -> str:
     screen = screen.partition(END)[0]
     screen = re.sub("\x1b\\[([\\d;]*)m", r"<\1>", screen).replace("<0><39><49>", "<0>")
     lines = [line.rstrip() for line in screen.rstrip().split("\n")]
-    return "\n".join(lines).replace(lab.machine.folder.name, "rawr-________") + "\n"
+    masked = "\n".join(lines).replace(lab.machine.folder.name, "rawr-________").replace(__version__, "VERSION")
+    return f"{masked}\n"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import PROJECT
 from tests.scripts.test_verifiers import load, script
 
 pytest.importorskip("griffe", reason="the extra rawr-install[review] is not installed")
@@ -32,7 +36,7 @@ SCHEMA = {"$schema": "x", "properties": {"a": {"type": "string"}, "b": {"type": 
 
 
 class Repository:
-    """A project of this one's shape, two commits old."""
+    """A project of this one's shape, at its first release."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,6 +47,7 @@ class Repository:
         self.write("tests/conformance/wire.json", json.dumps({"cases": [{"id": 1, "key": "x"}]}))
         self.write("tests/test_core.py", "from rawr_install.core import enable\n")
         self.commit("First")
+        self.git("tag", "v1.2.0")
 
     def git(self, *words: str) -> str:
         argv = ["git", "-C", str(self.folder), "-c", "user.name=n", "-c", "user.email=e@example.org", *words]
@@ -126,14 +131,118 @@ def test_what_breaks_users_is_breaking(repository: Repository, case: str) -> Non
     assert any(kind in row["kind"] for row in delta["breaking"])
 
 
-@pytest.mark.parametrize(("version", "code"), [("1.2.0", 1), ("1.3.0", 1), ("2.0.0", 0)])
-def test_a_breaking_delta_needs_a_major_version(repository: Repository, version: str, code: int) -> None:
+VERSIONS = [
+    ("1.2.0", "1.2.0", "major"),
+    ("1.2.0", "1.3.0", "major"),
+    ("1.2.0", "2.0.0", None),
+    ("1.2.0", "2.0.0.dev0", None),
+    ("0.1.0", "0.1.1", "minor"),
+    ("0.1.0", "0.1.1.dev0", "minor"),
+    ("0.1.0", "0.2.0.dev0", None),
+    ("0.9.0", "0.10.0", None),
+    ("0.1.0", "1.0.0", None),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "missing"), VERSIONS)
+def test_what_breaks_needs_a_new_major_version_and_below_1_a_new_minor_one(
+    repository: Repository, before: str, after: str, missing: str | None
+) -> None:
+    repository.replace("rawr_install/__init__.py", "1.2.0", before)
+    repository.write("README.md", f"{before}\n")
+    repository.commit("Another version")
+    repository.git("tag", "v9.9")
     repository.replace("rawr_install/core.py", "(root, name)", "(root)")
-    repository.replace("rawr_install/__init__.py", "1.2.0", version)
+    repository.replace("rawr_install/__init__.py", before, after)
+    repository.write("CHANGELOG.md", f"## next\n\n- `enable(root)` takes no name.\n\n## {before}\n")
     seen, bundle = repository.review()
+    why = [f"a breaking delta of the symbols without a new {missing} version"] if missing else []
     assert bundle["symbols"]["delta"] == bundle["disposition"]["delta"] == "breaking"
-    assert (seen, bundle["disposition"]["verdict"]) == (code, "fail" if code else "pass")
-    assert bool(bundle["disposition"]["because"]) == bool(code)
+    assert (seen, bundle["disposition"]["because"]) == (1 if missing else 0, why)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("## 2.0.0\n\n- `enable(root)` takes no name.\n\n## 1.2.0\n", True),
+        ("## 2.0.0\n\n- Call `rawr_install.enable` without a name.\n\n## 1.2.0\n", True),
+        ("## 2.0.0\n\n- We enable much.\n\n## 1.2.0\n", False),
+        ("## 2.0.0\n\n- `enable_all`\n\n## 1.2.0\n", False),
+        ("## 2.0.0\n\n## 1.2.0\n\n- `enable` is new.\n", False),
+        ("", False),
+    ],
+)
+def test_what_breaks_is_named_in_the_changelog_of_the_coming_version(
+    repository: Repository, text: str, named: bool
+) -> None:
+    repository.replace("rawr_install/core.py", "(root, name)", "(root)")
+    repository.replace("rawr_install/__init__.py", "1.2.0", "2.0.0")
+    repository.write("CHANGELOG.md", text)
+    code, bundle = repository.review()
+    assert (code, bundle["unannounced"]) == ((0, []) if named else (1, ["enable"]))
+    assert bundle["disposition"]["because"] == ([] if named else ["CHANGELOG.md does not name what breaks: enable"])
+
+
+def test_a_schema_that_breaks_is_named_as_the_command_names_it(repository: Repository) -> None:
+    repository.write("rawr_install/data/doc.json", json.dumps({**SCHEMA, "required": []}))
+    repository.replace("rawr_install/__init__.py", "1.2.0", "2.0.0")
+    assert repository.review()[1]["unannounced"] == ["doc"]
+    repository.write("CHANGELOG.md", "- The schema `doc` does not promise `a` any more.\n\n## 1.2.0\n")
+    assert repository.review()[0] == 0
+
+
+# -- what CI itself runs ---------------------------------------------------------------
+
+
+def ci_call() -> list[str]:
+    """The words of the review in ``.ci/run``, with this interpreter as its Python."""
+    (line,) = [line for line in (PROJECT / ".ci/run").read_text().splitlines() if "scripts/review_bundle" in line]
+    python, *words = shlex.split(line)
+    assert python == ".venv/bin/python"
+    return [sys.executable, *words]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A full clone of this project, with the report of a test run that went well."""
+    asked = ["git", "-C", str(PROJECT), "rev-parse", "--is-shallow-repository"]
+    said = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    if said != "false":
+        pytest.skip("this is a shallow clone" if said else "this is no git clone")
+    subprocess.run(["git", "clone", "-q", str(PROJECT), str(tmp_path / "clone")], check=True)
+    (tmp_path / "clone/build").mkdir()
+    (tmp_path / "clone/build/junit.xml").write_text(junit(tests=1, failures=0, errors=0, skipped=0))
+    return tmp_path / "clone"
+
+
+def delete_public_name(project: Path, name: str) -> None:
+    path = project / "rawr_install/__init__.py"
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if line.strip() not in (f'"{name}",', f"{name} as {name},")]
+    assert len(lines) - len(kept) == 2
+    path.write_text("".join(kept))
+
+
+def because(project: Path, argv: list[str]) -> tuple[int, list[str]]:
+    done = subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=300)
+    return done.returncode, json.loads(done.stdout)["because"]
+
+
+def test_ci_fails_when_a_public_name_is_deleted(project: Path) -> None:
+    assert because(project, [*ci_call(), "--no-gates"]) == (0, [])
+    delete_public_name(project, "enable_plugin")
+    code, why = because(project, ci_call())
+    assert (code, why[0]) == (1, "CHANGELOG.md does not name what breaks: enable_plugin")
+
+
+def test_ci_fails_when_what_breaks_would_be_a_patch_release(project: Path) -> None:
+    delete_public_name(project, "enable_plugin")
+    path = project / "rawr_install/__init__.py"
+    path.write_text(re.sub('__version__ = ".+"', '__version__ = "0.1.1"', path.read_text()))
+    log = project / "CHANGELOG.md"
+    log.write_text(f"- `enable_plugin` goes.\n{log.read_text()}")
+    code, why = because(project, [*ci_call(), "--no-gates"])
+    assert (code, why) == (1, ["a breaking delta of the symbols without a new minor version"])
 
 
 def test_what_is_private_may_change(repository: Repository) -> None:
@@ -225,25 +334,50 @@ def test_a_test_is_linked_by_what_it_imports_or_runs(path: str, text: str, is_li
     assert load("review_bundle").linked(path, {"tests/test_a.py": text}) == (["tests/test_a.py"] if is_linked else [])
 
 
-def test_the_base_is_the_last_tag_else_the_first_commit(repository: Repository) -> None:
+def test_the_base_is_the_newest_release_tag_else_the_commit_that_was_named(repository: Repository) -> None:
     first = repository.git("rev-parse", "HEAD")
+    repository.git("tag", "-d", "v1.2.0")
+    for number, tag in enumerate(("v1.10.0", "1.9.0", "v2.0.0rc1", "nightly")):
+        repository.write("rawr_install/new.py", f"number = {number}\n")
+        repository.commit("Next")
+        repository.git("tag", "-a", tag, "-m", tag)
+    repository.git("branch", "elsewhere", first)
+    assert repository.review("elsewhere")[1]["base"] == repository.git("rev-parse", "v1.10.0^{commit}")
+    for tag in ("v1.10.0", "1.9.0"):
+        repository.git("tag", "-d", tag)
+    assert repository.review("elsewhere")[1]["base"] == first
+
+
+def test_a_release_on_another_branch_is_no_base(repository: Repository) -> None:
+    first = repository.git("rev-parse", "HEAD")
+    repository.git("checkout", "-q", "-b", "other")
     repository.write("rawr_install/new.py", "")
-    repository.commit("Second")
+    repository.commit("Elsewhere")
+    repository.git("tag", "v3.0.0")
+    repository.git("checkout", "-q", "main")
     assert repository.review()[1]["base"] == first
-    second = repository.git("rev-parse", "HEAD")
-    repository.git("tag", "-a", "v1", "-m", "v1")
-    repository.write("rawr_install/newer.py", "")
-    repository.commit("Third")
-    assert repository.review()[1]["base"] == second
-    assert repository.review(first)[1]["base"] == first
 
 
-def test_a_shallow_clone_without_tags_and_a_bare_clone_can_be_judged(repository: Repository, tmp_path: Path) -> None:
+def test_without_a_release_and_a_named_commit_nothing_can_be_judged(repository: Repository) -> None:
+    repository.git("tag", "-d", "v1.2.0")
+    code, said = repository.review()
+    assert (code, said["verdict"]) == (2, "unknown")
+    assert "no release is tagged" in said["error"]
+
+
+def test_a_shallow_clone_cannot_be_judged(repository: Repository, tmp_path: Path) -> None:
     repository.write("rawr_install/new.py", "")
     repository.commit("Second")
-    repository.git("clone", "-q", "--depth=1", "--no-tags", f"file://{repository.folder}", str(tmp_path / "shallow"))
-    code, said = script("review_bundle", "--repo", tmp_path / "shallow", "--output", tmp_path / "one", "--no-gates")
-    assert (code, said["files"]) == (0, 0)
+    repository.git("clone", "-q", "--depth=1", f"file://{repository.folder}", str(tmp_path / "shallow"))
+    for base in ([], ["HEAD"], ["v1.2.0"]):
+        code, said = script("review_bundle", *base, "--repo", tmp_path / "shallow", "--output", tmp_path, "--no-gates")
+        assert (code, said["verdict"]) == (2, "unknown")
+        assert "git fetch --unshallow --tags" in said["error"]
+
+
+def test_a_bare_clone_can_be_judged(repository: Repository, tmp_path: Path) -> None:
+    repository.write("rawr_install/new.py", "")
+    repository.commit("Second")
     repository.git("clone", "-q", "--bare", str(repository.folder), str(tmp_path / "bare"))
     argv = ["--repo", tmp_path / "bare", "--head", "main", "--output", tmp_path / "two", "--no-gates"]
     code, said = script("review_bundle", *argv)
@@ -252,6 +386,7 @@ def test_a_shallow_clone_without_tags_and_a_bare_clone_can_be_judged(repository:
 
 @pytest.mark.parametrize("base", ["no-such-revision", "--output=/tmp/x", "HEAD:rawr_install"])
 def test_a_base_that_is_no_commit_cannot_be_judged(repository: Repository, base: str) -> None:
+    repository.git("tag", "-d", "v1.2.0")
     code, said = repository.review("--", base)
     assert (code, said["verdict"]) == (2, "unknown")
 
