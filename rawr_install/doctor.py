@@ -10,11 +10,13 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from rawr_install.checks import CHECKS, reason
+from rawr_install.entry import LINK, SHIM
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.facts import Facts
 from rawr_install.report import Finding
 from rawr_install.workspace import seam_status
 
+FOLLOWS = "rawr runs the workspace you are in."
 HEALTHY = "Global rawr is configured for Bun-global execution."
 FAILED = "Global rawr check failed."
 MESSAGE = "Global rawr is not configured for Bun-global execution"
@@ -27,10 +29,18 @@ class Report(NamedTuple):
     reason: str
     wire: Mapping[str, object]
     all_findings: tuple[Finding, ...]
+    shim_runs: bool = False
 
     @property
     def healthy(self) -> bool:
         return not self.reason
+
+    @property
+    def headline(self) -> str:
+        """The first line for a person: the verdict, by the kind of entry that runs."""
+        if not self.healthy:
+            return FAILED
+        return FOLLOWS if self.shim_runs else HEALTHY
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -65,7 +75,8 @@ def diagnose(facts: Facts, only: Collection[str] = ()) -> Report:
             remedy=("rawr-install", "doctor", "global", "--list-checks"),
         )
     findings = [_judge(check_id, facts) for check_id in CHECKS if not only or check_id in only]
-    return Report(reason(facts), wire(facts), tuple(sorted(findings, key=lambda finding: RANK[finding.status])))
+    shim = facts.command is not None and facts.command.kind == "shim"
+    return Report(reason(facts), wire(facts), tuple(sorted(findings, key=lambda finding: RANK[finding.status])), shim)
 
 
 def _judge(check_id: str, facts: Facts) -> Finding:
@@ -127,7 +138,7 @@ def _of_owner(facts: Facts) -> dict[str, object]:
 
 def _constant() -> dict[str, object]:
     surfaces = {"externalCliPlugins": "rawr plugins ...", "workspaceRuntimePlugins": "rawr plugins web ..."}
-    return {"commandSurfaces": surfaces, "recommendedMode": "bun-symlink"}
+    return {"commandSurfaces": surfaces, "recommendedMode": LINK}
 
 
 def _ours(facts: Facts) -> dict[str, object]:
@@ -135,6 +146,7 @@ def _ours(facts: Facts) -> dict[str, object]:
         "ownerFileStatus": facts.owner.status,
         "ownerIsWorkspace": facts.owner.status == "valid",
         "installedMode": facts.installed_mode,
+        "defaultMode": SHIM,
         "entries": [_entry(facts, index) for index in range(len(facts.entries))],
         "fallbackEnabled": facts.around.fallback,
         "workspaceTrusted": facts.instance.trusted if facts.instance else None,
@@ -151,21 +163,13 @@ def _state(facts: Facts) -> dict[str, object] | None:
     return {"path": state.path, "fileStatus": state.file_status, "lock": lock}
 
 
-INSTALLERS = (("/pipx/venvs/", "pipx"), ("/uv/tools/", "uv"))
-
-
-def _installer(real: str | None) -> str | None:
-    """The program that manages the place that an entry leads to, where the place tells."""
-    return next((name for part, name in INSTALLERS if real and part in real), None)
-
-
 def _entry(facts: Facts, index: int) -> dict[str, object]:
     entry = facts.entries[index]
     return {
         "path": entry.path,
         "real": entry.real,
         "kind": entry.kind,
-        "installer": _installer(entry.real),
+        "installer": entry.installer,
         "ours": entry.ours,
         "executable": entry.executable,
         "instance": entry.instance,

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rawr_install.workspace import CLI_RELATIVE, cli_path, is_workspace
 
 SHIM_MARK = b"rawr-install shell entry"
+SHIM, LINK = "shim", "bun-symlink"  # the two modes
+INSTALLERS = (("/pipx/venvs/", "pipx"), ("/uv/tools/", "uv"))
 _HEAD = 4096
 
 
@@ -37,6 +39,30 @@ class Entry(NamedTuple):
     def ours(self) -> bool:
         """Whether the toolkit may replace or remove it."""
         return self.kind in ("workspace-link", "shim") or (self.kind == "dangling" and _names_a_cli(self.link))
+
+    @property
+    def mode(self) -> str | None:
+        """The mode of an entry of ours; None for any other."""
+        return None if not self.ours else SHIM if self.kind == "shim" else LINK
+
+    @property
+    def installer(self) -> str | None:
+        """The program that manages the place where the entry leads, where the place tells."""
+        return next((name for part, name in INSTALLERS if self.real and part in self.real), None)
+
+    @property
+    def managed(self) -> bool:
+        """Whether a package manager put it there: a link into an environment of its own, which it keeps up to date."""
+        return self.link is not None and (self.kind == "shim" or self.installer is not None)
+
+
+def mode_of_machine(on_path: Iterable[Entry], installed: Sequence[str], bun_entry: Entry) -> str:
+    """The mode that the machine has; ``shim`` where it has none, since a link decides for every folder.
+
+    That of the first ``rawr`` on PATH that is ours, else of the last in the receipt (``installed``), else of Bun's.
+    """
+    ours = next((entry.mode for entry in on_path if entry.ours), None)
+    return ours or next(reversed(installed), None) or bun_entry.mode or SHIM
 
 
 def look(path: str) -> Entry:

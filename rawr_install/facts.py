@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rawr_install.bun import Need
-from rawr_install.entry import Entry
+from rawr_install.entry import Entry, mode_of_machine
 from rawr_install.workspace import Owner
 
 
@@ -117,9 +117,10 @@ class Problem(NamedTuple):
 
 
 class Records(NamedTuple):
-    """The toolkit's own records: ``astray`` are receipt items that are no longer as installed, with what is wrong;
-    ``pending`` names changes that were begun and not ended."""
+    """The toolkit's own records: ``installed`` are the receipt's entries with their modes; ``astray`` are items that
+    are no longer as installed, with what is wrong; ``pending`` names changes that were begun and not ended."""
 
+    installed: tuple[tuple[str, str], ...] = ()
     astray: tuple[tuple[str, str], ...] = ()
     pending: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -128,6 +129,7 @@ class Records(NamedTuple):
 class Facts(NamedTuple):
     """The machine as one user sees it from one folder.
 
+    ``off_path`` is an entry of ours that works, and whose folder PATH lacks.
     ``refused`` is a root variable with a value that names no workspace.
     ``crashes`` holds the parts of the look that failed in a way nobody foresaw.
     """
@@ -142,6 +144,7 @@ class Facts(NamedTuple):
     path: OnPath = OnPath()
     around: Surroundings = Surroundings()
     records: Records = Records()
+    off_path: Entry | None = None
     instance: Instance | None = None
     refused: tuple[str, str] | None = None
     lookalikes: tuple[str, ...] = ()
@@ -161,6 +164,11 @@ class Facts(NamedTuple):
     @property
     def installed_mode(self) -> str | None:
         """``bun-symlink`` or ``shim``, whichever entry of ours comes first; None when none is installed."""
-        ours = (entry for entry in (*self.entries, self.bun_entry) if entry.kind in ("workspace-link", "shim"))
-        first = next(ours, None)
-        return None if first is None else {"workspace-link": "bun-symlink", "shim": "shim"}[first.kind]
+        working = (entry.mode for entry in (*self.entries, self.bun_entry) if entry.kind != "dangling")
+        return next(filter(None, working), None)
+
+    @property
+    def mode(self) -> str:
+        """The mode of the entry that install or activate would make or keep."""
+        on_path = (entry for entry in self.entries if entry.path.startswith("/"))
+        return mode_of_machine(on_path, [mode for _, mode in self.records.installed], self.bun_entry)

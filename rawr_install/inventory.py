@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from rawr_install.entry import Entry
 from rawr_install.errors import RawrError
@@ -16,18 +17,26 @@ from rawr_install.paths import Places
 from rawr_install.program import find, is_program
 from rawr_install.reading import interpreter_of, read_bytes
 
+if TYPE_CHECKING:
+    from rawr_install.receipt import Receipt
+
 SHIM_LIMIT = 16 * 1024
 
 
 def look(places: Places) -> Records:
     """The receipt's items that are missing or modified, and the changes that were begun and not ended."""
     problems: list[Problem] = []
+    installed: tuple[tuple[str, str], ...] = ()
     astray: tuple[tuple[str, str], ...] = ()
     pending: tuple[str, ...] = ()
     # The records' modules are imported only where there are records: a doctor is quick.
     if os.path.lexists(places.receipt_file):
+        from rawr_install import receipt
+
         try:
-            astray = tuple(_astray(places))
+            items = receipt.read(places.receipt_file)
+            installed = tuple((item.path, item.mode) for item in items if item.role == "entry")
+            astray = tuple(_astray(places, items))
         except RawrError as error:
             problems.append(Problem("receipt.unreadable", error.message, error.remedy))
     if os.path.lexists(places.history_file):
@@ -35,14 +44,14 @@ def look(places: Places) -> Records:
             pending = tuple(_pending(places))
         except RawrError as error:
             problems.append(Problem("history.unreadable", error.message, error.remedy))
-    return Records(astray, pending, tuple(problems))
+    return Records(installed, astray, pending, tuple(problems))
 
 
-def _astray(places: Places) -> Iterable[tuple[str, str]]:
-    from rawr_install import links, receipt
+def _astray(places: Places, items: Receipt) -> Iterable[tuple[str, str]]:
+    from rawr_install import links
 
     written = os.stat(places.receipt_file).st_ctime_ns
-    for item in receipt.read(places.receipt_file):
+    for item in items:
         if item.kind == "file" and _untouched_since(item.path, written):
             continue  # spares the hash, and with it loading OpenSSL
         try:

@@ -86,6 +86,11 @@ class Places:
         return os.path.join(self.bun_bin_dir, "rawr")
 
     @property
+    def local_bin(self) -> str:
+        """Where a user's own programs go (systemd's file-hierarchy(7)), and pipx's and uv's links."""
+        return os.path.join(self.home, ".local", "bin")
+
+    @property
     def plugin_manager_dir(self) -> str:
         data = self.variable("XDG_DATA_HOME") or os.path.join(self.home, ".local", "share")
         return os.path.join(data, "@rawr", "cli")

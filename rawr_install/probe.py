@@ -48,6 +48,7 @@ def look(
         root = instance.root
         instance = instance._replace(state=attempt("state", lambda: _state(root), None))
     path = attempt("PATH", lambda: _on_path(places, environ, folders, instance), OnPath())
+    records = attempt("records", lambda: inventory.look(places), Records())
     return Facts(
         home=places.home,
         cwd=cwd,
@@ -58,7 +59,8 @@ def look(
         pnpm_wire=places.pnpm_shim_wire,
         path=path._replace(folders_skipped=skipped),
         around=attempt("surroundings", lambda: _surroundings(places, environ, cwd, path), Surroundings()),
-        records=attempt("records", lambda: inventory.look(places), Records()),
+        records=records,
+        off_path=attempt("off PATH", lambda: _off_path(places, records, folders), None),
         instance=instance,
         refused=refused,
         lookalikes=lookalikes,
@@ -141,6 +143,14 @@ class _Order:
     def before(self, first: str, second: str) -> bool:
         end = len(self._at) + PATH_FOLDERS
         return self._at.get(os.path.realpath(first), end) < self._at.get(os.path.realpath(second), -1)
+
+
+def _off_path(places: Places, records: Records, folders: list[str]) -> Entry | None:
+    """An entry of ours that was installed, or made by a package manager, in a folder that PATH lacks."""
+    order = _Order(folders)
+    known = (*(path for path, _ in records.installed), os.path.join(places.local_bin, "rawr"))
+    found = (look_at(path) for path in known if not order.has(os.path.dirname(path)))
+    return next((entry for entry in found if entry.ours and entry.executable), None)
 
 
 # -- the instance --------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from rawr_install.entry import LINK, SHIM
 from rawr_install.errors import RawrError
 from rawr_install.links import ABSENT, Change, Value, file_value, read_value
 
@@ -24,6 +25,11 @@ class Item(NamedTuple):
     kind: str
     fingerprint: str
     setAside: str | None = None  # noqa: N815 - the key in the file
+
+    @property
+    def mode(self) -> str:
+        """The mode of an item whose role is ``entry``."""
+        return LINK if self.kind == "link" else SHIM
 
     def matches(self, value: Value) -> bool:
         """Whether ``value`` is still what was put there."""

@@ -19,7 +19,8 @@ class Redaction:
 
     def report(self, report: Report) -> Report:
         """The report, redacted as a whole."""
-        return Report(report.reason, self.mapping(report.wire), tuple(map(self.finding, report.all_findings)))
+        findings = tuple(map(self.finding, report.all_findings))
+        return report._replace(wire=self.mapping(report.wire), all_findings=findings)
 
     def finding(self, finding: Finding) -> Finding:
         remedy = finding.remedy

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from rawr_install.doctor import FAILED, HEALTHY, Report
+from rawr_install.doctor import Report
 from rawr_install.report import Finding, printable
 
 COLOURS = {"fail": "31", "crash": "35", "warn": "33", "ok": "32", "info": "36", "skip": "2"}
@@ -40,7 +40,7 @@ def render(report: Report, style: Style, every: bool = False, strict: bool = Fal
 
 
 def _lines(report: Report, style: Style, every: bool, strict: bool) -> Iterator[str]:
-    yield style.paint(HEALTHY if report.healthy else FAILED, "ok" if report.healthy else "fail")
+    yield style.paint(report.headline, "ok" if report.healthy else "fail")
     if report.healthy and strict and report.warnings:
         yield style.paint(f"--strict: {len(report.warnings)} warning(s) count as failures.", "fail")
     yield from _summary(report.wire, style)

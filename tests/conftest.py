@@ -24,6 +24,7 @@ def count(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda default, full: full if request.config.getoption("--full") else default
 
 
+LINK = ("--mode", "bun-symlink")  # a link is never chosen for the user: whoever tests one asks for it
 CLI_SCRIPT = """#!/bin/sh
 printf 'workspace %s\\n' "{name}"
 printf 'argument %s\\n' "$@"

@@ -63,8 +63,10 @@ class Lab:
         return document(self.doctor("--json", *words))
 
     def found(self, *words: str) -> dict[str, str]:
-        """Finding id -> status, of all that is not ok."""
-        return {finding["id"]: finding["status"] for finding in self.report(*words)["findings"]}
+        """Finding id -> status, of all that is not ok, but for what every link is told (:func:`link_decides`)."""
+        report = self.report(*words)
+        found = {finding["id"]: finding["status"] for finding in report["findings"]}
+        return {name: status for name, status in found.items() if name not in link_decides(report)}
 
 
 def forked(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Ran:
@@ -101,6 +103,12 @@ def document(ran: Ran) -> dict[str, Any]:
     """The fields of a doctor's document, wherever its verdict puts them."""
     body: dict[str, Any] = ran.json["data"] if ran.json["ok"] else ran.json["error"]["details"]
     return body
+
+
+def link_decides(report: Mapping[str, Any]) -> dict[str, str]:
+    """The finding that belongs to every machine whose first ``rawr`` is a link, and to no other."""
+    first = next((entry for entry in report["entries"] if entry["executable"]), None)
+    return {"entry.link-decides": "info"} if first and first["kind"] == "workspace-link" else {}
 
 
 DATA = Path(__file__).parent.parent / "rawr_install/data"
@@ -211,7 +219,20 @@ def the_link_is_not_in_buns_folder(lab: Lab) -> None:
     lab.machine.entry.unlink()
 
 
+@situation(mends="entry.missing", entry__missing="fail", workspace__none="info", owner__missing="info")
+def no_entry_no_workspace_and_no_owner(lab: Lab) -> None:
+    lab.machine.entry.unlink()
+    lab.machine.owner_file.unlink()
+    lab.cwd = lab.home
+
+
 # -- PATH ----------------------------------------------------------------------
+
+
+@situation(mends="path.entry-missing", path__entry_missing="fail")
+def our_shim_stands_in_a_folder_that_path_lacks(lab: Lab) -> None:
+    lab.machine.entry.unlink()
+    lab.program(lab.home / ".local/bin/rawr", f"#!/bin/sh\n# {MARK}\n")
 
 
 @situation(mends="path.shadowed", path__shadowed="fail")
@@ -236,7 +257,7 @@ def an_asdf_shim_stands_behind_us(lab: Lab) -> None:
     lab.machine.env["PATH"] += f":{lab.home}/.asdf/shims"
 
 
-@situation(mends="path.two-installs", path__two_installs="warn")
+@situation(mends="entry.link-decides")
 def a_link_comes_before_our_shell_entry(lab: Lab) -> None:
     lab.program(lab.home / "late/rawr", f"#!/bin/sh\n# {MARK}\n")
     lab.machine.env["PATH"] += f":{lab.home}/late"
@@ -323,7 +344,7 @@ def fallback_without_an_owner(lab: Lab) -> None:
 # -- the workspace -------------------------------------------------------------
 
 
-@situation(workspace__none="fail", owner__missing="info")
+@situation(workspace__none="info", owner__missing="info")
 def no_workspace_and_no_owner(lab: Lab) -> None:
     lab.machine.owner_file.unlink()
     lab.cwd = lab.home
@@ -522,7 +543,7 @@ def the_installed_entry_was_deleted(lab: Lab) -> None:
 def an_older_tool_changed_the_owner(lab: Lab) -> None:
     lab.machine.entry.unlink()
     lab.machine.owner_file.unlink()
-    assert lab.machine.rawr_install("activate", cwd=lab.ws).code == 0
+    assert lab.machine.rawr_install("activate", "--mode", "bun-symlink", cwd=lab.ws).code == 0
     lab.machine.own(lab.machine.workspace("other"))
 
 

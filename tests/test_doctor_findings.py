@@ -8,22 +8,23 @@ import pytest
 
 from rawr_install.checks import CHECKS
 from tests.conftest import Machine
-from tests.doctor_machines import SITUATIONS, Lab, Situation, document, validate
+from tests.doctor_machines import SITUATIONS, Lab, Situation, document, link_decides, validate
 
 WITHOUT_REMEDY = ("bun.range", "package.unreadable")  # what to write there only the workspace's people know
 NOT_FIXABLE = {
     "a dangling rawr stands first on path",
-    "another workspace is active",
-    "no entry and another owner",  # the remedy is somebody else's file, PATH, the network, or the user's decision
+    "another workspace is active",  # the remedy is somebody else's file, PATH, the network, or the user's decision
     "bun.missing",
     "bun.version",
     "dependencies.missing",
     "entry.foreign",
+    "entry.link-decides",
     "owner.entry-disagree",
     "owner.missing",
     "owner.other-instance",
     "owner.unreadable",
     "path.bun-missing",
+    "path.entry-missing",
     "path.pnpm-first",
     "path.shadowed",
     "path.two-installs",
@@ -62,7 +63,7 @@ def log_in_again(lab: Lab) -> None:
 
 def test_a_healthy_machine_has_no_findings(lab: Lab) -> None:
     ran = lab.doctor("--json", "--strict")
-    assert (ran.code, ran.json["data"]["findings"]) == (0, [])
+    assert (ran.code, statuses(ran.json["data"])) == (0, {"entry.link-decides": "info"})
     assert "warnings" not in ran.json
 
 
@@ -72,7 +73,7 @@ def test_each_situation_is_found_exactly_and_its_remedy_mends_it(lab: Lab, situa
     printed = lab.doctor("--json").json
     validate(printed)
     report = printed["data"] if printed["ok"] else printed["error"]["details"]
-    assert {each["id"]: each["status"] for each in report["findings"]} == situation.found
+    assert {each["id"]: each["status"] for each in report["findings"]} == {**situation.found, **link_decides(report)}
     assert printed["ok"] is ("fail" not in situation.found.values())
     for each in report["findings"]:
         assert each["summary"]
@@ -83,8 +84,12 @@ def test_each_situation_is_found_exactly_and_its_remedy_mends_it(lab: Lab, situa
         run_remedy(lab, finding(report, situation.mends)["remedy"])
         log_in_again(lab)
         # What stood in front and now stands behind is still told, as information.
-        status = lab.found().get(situation.mends)
-        assert status is None or (status == "info" and situation.found[situation.mends] != "info")
+        status = statuses(lab.report()).get(situation.mends)
+        assert status is None or (status == "info" and situation.found.get(situation.mends) not in ("info", None))
+
+
+def statuses(report: dict[str, Any]) -> dict[str, str]:
+    return {each["id"]: each["status"] for each in report["findings"]}
 
 
 def mended_elsewhere(each: dict[str, Any]) -> set[str]:
@@ -109,6 +114,6 @@ def test_fix_mends_what_can_be_undone_and_only_plans_when_asked(lab: Lab, situat
 
 
 def test_every_check_has_a_situation() -> None:
-    produced = {check_id for situation in SITUATIONS for check_id in situation.found}
+    produced = {check_id for situation in SITUATIONS for check_id in (*situation.found, situation.mends) if check_id}
     elsewhere = {"probe.crash", "path.too-long", "shell.login-differs", "state.not-local"}  # tests of their own
     assert produced | elsewhere == set(CHECKS)

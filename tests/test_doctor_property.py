@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from rawr_install.report import printable
 from tests.conftest import Machine
-from tests.doctor_machines import MARK, Lab, document, validate
+from tests.doctor_machines import MARK, Lab, document, link_decides, validate
 
-HEADLINE = {True: "Global rawr is configured for Bun-global execution.", False: "Global rawr check failed."}
+FAILED, LINKED = "Global rawr check failed.", "Global rawr is configured for Bun-global execution."
+FOLLOWS = "rawr runs the workspace you are in."
 ENTRIES = ("link", "link", "other", "dangling", "foreign", "folder", "shim", "not executable", "none")
 MACHINES = st.fixed_dictionaries(
     {
@@ -78,14 +79,26 @@ def build(folder: Path, made: dict[str, Any]) -> Lab:
 def healthy(lab: Lab, made: dict[str, Any]) -> bool:
     """The rule, worked out from the disk in another way than the product's."""
     current = instance(lab, made)
-    cli = current / "apps/cli/bin/run.js" if current else None
     found = shutil.which("rawr", path=lab.machine.env["PATH"])
-    if cli is None or found is None or not os.access(cli, os.X_OK):
+    refused = made["variable"] == "home" or (made["variable"] == "ws" and made["cli"] == "missing")
+    if found is None or refused:
         return False
-    if MARK in Path(found).read_text():
-        return made["variable"] != "home"
+    if current is None:  # nothing to lead to: any entry of ours will do
+        return MARK in Path(found).read_text() or found_is_link(found)
+    cli = current / "apps/cli/bin/run.js"
+    if not os.access(cli, os.X_OK) or MARK in Path(found).read_text():
+        return os.access(cli, os.X_OK)
     bun = Path(lab.machine.env.get("BUN_INSTALL_BIN", lab.machine.bun_bin)) / "rawr"
     return os.path.realpath(found) == str(cli) == os.path.realpath(bun)
+
+
+def found_is_link(found: str) -> bool:
+    return os.path.islink(found) and os.path.realpath(found).endswith("/apps/cli/bin/run.js")
+
+
+def headline(lab: Lab, ok: bool) -> str:
+    found = shutil.which("rawr", path=lab.machine.env["PATH"])
+    return FAILED if not ok or not found else FOLLOWS if MARK in Path(found).read_text() else LINKED
 
 
 def instance(lab: Lab, made: dict[str, Any]) -> Path | None:
@@ -98,7 +111,7 @@ def instance(lab: Lab, made: dict[str, Any]) -> Path | None:
         return owner
     if made["cwd"] == "other":
         return other
-    return ws or (owner if owner == other else None)
+    return ws or (owner if owner == other else lab.ws)  # lab.ws: it still looks like a workspace
 
 
 def test_text_json_and_the_rule_agree_on_every_machine(count: Callable[[int, int], int]) -> None:
@@ -111,9 +124,10 @@ def test_text_json_and_the_rule_agree_on_every_machine(count: Callable[[int, int
             validate(printed.json)
             assert printed.json["ok"] is healthy(lab, made)
             assert printed.code == text.code == (0 if printed.json["ok"] else 1)
-            headline = HEADLINE[printed.json["ok"]]
-            assert text.out.split("\n")[0] == headline
+            assert text.out.split("\n")[0] == headline(lab, printed.json["ok"])
             findings = document(printed)["findings"]
+            said = {each["id"] for each in findings if each["status"] == "info"}
+            assert link_decides(document(printed)).keys() == said & {"entry.link-decides"}
             assert printed.json["ok"] is not any(each["status"] == "fail" for each in findings)
             told = [each["summary"] for each in findings if each["status"] in ("fail", "warn", "crash")]
             flat = " ".join(text.out.split())

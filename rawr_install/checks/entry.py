@@ -13,12 +13,12 @@ from rawr_install.checks.registry import (
     without_instance,
 )
 from rawr_install.checks.verdict import reason
-from rawr_install.entry import Entry
+from rawr_install.entry import LINK, SHIM, Entry
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
 
 
-@check("entry.missing", "a rawr is installed", without_instance)
+@check("entry.missing", "a rawr is installed")
 def missing(facts: Facts) -> Finding | None:
     if reason(facts) != "entry.missing":
         return None
@@ -33,24 +33,32 @@ def dangling(facts: Facts) -> Finding | None:
         return None
     status = "fail" if reason(facts) == "entry.dangling" else "warn"
     summary = f"{broken.path} is a link that leads nowhere ({broken.link})."
-    if broken.path != facts.bun_entry.path or facts.instance is None:
-        remedy: Remedy | None = move_aside(broken.path)
-        fixable = False
-    else:
-        remedy = set_up(facts) if broken.ours else install(facts, "--force")
-        fixable = keeps_owner(facts)
+    remedy = _dangling_remedy(facts, broken)
+    fixable = remedy.argv[:1] == ("rawr-install",) and keeps_owner(facts)
     evidence = {"path": broken.path, "link": broken.link}
     return Finding("entry.dangling", status, summary, evidence, remedy, fixable)
 
 
-@check("entry.foreign", "the rawr that runs belongs to the toolkit", without_instance)
+def _dangling_remedy(facts: Facts, broken: Entry) -> Remedy:
+    if facts.instance and broken.link == facts.instance.cli.path and reason(facts) == "workspace.cli-missing":
+        return Remedy("restore the workspace CLI, and the link leads there again")
+    # Only where it is the entry that runs, or would, is it replaced; elsewhere it is in the way.
+    replaced = broken.path == facts.bun_entry.path and (facts.mode == LINK or facts.path.has_bun)
+    if not replaced or reason(facts) != "entry.dangling":
+        return move_aside(broken.path)
+    return set_up(facts) if broken.ours else install(facts, "--force")
+
+
+@check("entry.foreign", "the rawr that runs belongs to the toolkit")
 def foreign(facts: Facts) -> Finding | None:
     if reason(facts) != "entry.foreign":
         return None
     found = facts.command or next(iter(facts.entries), facts.bun_entry)
     summary = f"{found.path} is not an entry of the toolkit's ({found.kind})."
     at_place = facts.bun_entry.kind != "missing" and found.path == facts.bun_entry.path
-    remedy = install(facts, "--force") if at_place else (move_aside(found.path))
+    remedy = install(facts, "--force") if at_place else move_aside(found.path)
+    if found.managed:
+        remedy = Remedy(f"uninstall what {found.installer} put there, or move it")
     return Finding("entry.foreign", "fail", summary, _shown(found), remedy)
 
 
@@ -75,17 +83,39 @@ def outside_bun(facts: Facts) -> Finding | None:
         return None
     summary = f"{found.path} leads here, but the Bun-global entry {facts.bun_entry.path} does not."
     evidence = {"path": found.path, "bunEntry": facts.bun_entry.path, "bunEntryKind": facts.bun_entry.kind}
-    return Finding("entry.outside-bun", "fail", summary, evidence, set_up(facts), keeps_owner(facts))
+    remedy = set_up(facts, "--bin-dir", facts.bun_bin_dir)
+    return Finding("entry.outside-bun", "fail", summary, evidence, remedy, keeps_owner(facts))
+
+
+@check("entry.link-decides", "rawr follows the folder you are in")
+def link_decides(facts: Facts) -> Finding | None:
+    found = facts.command
+    if found is None or found.kind != "workspace-link":
+        return None
+    summary = f"{found.path} is a link, so rawr runs {found.instance} in every folder, outside workspaces too."
+    return Finding("entry.link-decides", "info", summary, _shown(found), command("install", "--mode", SHIM))
 
 
 @check("path.bun-missing", "Bun's bin folder is on PATH")
 def bun_missing(facts: Facts) -> Finding | None:
     if facts.path.has_bun or not facts.bun_entry.ours:
         return None
-    status = "fail" if reason(facts) == "path.bun-missing" else "warn"
+    # Where a shim runs, what stands in Bun's folder is not asked for.
+    follows = facts.command is not None and facts.command.kind == "shim"
+    status = "fail" if reason(facts) == "path.bun-missing" else "info" if follows else "warn"
     summary = f"Bun's bin folder {facts.bun_bin_dir} is not on PATH, so shells do not find the entry in it."
     evidence = {"folder": facts.bun_bin_dir, "entry": facts.bun_entry.path}
     return Finding("path.bun-missing", status, summary, evidence, to_profile(facts.bun_bin_dir))
+
+
+@check("path.entry-missing", "the folder of our entry is on PATH")
+def entry_missing(facts: Facts) -> Finding | None:
+    found = facts.off_path
+    if reason(facts) != "path.entry-missing" or found is None:
+        return None
+    folder = found.path.rpartition("/")[0]
+    summary = f"{found.path} is installed, and its folder is not on PATH, so shells do not find it."
+    return Finding("path.entry-missing", "fail", summary, _shown(found), to_profile(folder))
 
 
 @check("path.shadowed", "nothing foreign stands before our entry on PATH")
@@ -114,13 +144,13 @@ def version_manager(facts: Facts) -> Finding | None:
 def two_installs(facts: Facts) -> Finding | None:
     ours = [entry for entry in facts.entries if entry.executable and entry.ours]
     other = next((entry for entry in ours if _behaviour(entry) != _behaviour(ours[0])), None)
-    if other is None:
+    if other is None or other.kind == "shim":  # a link before a shim: entry.link-decides
         return None
-    # Behind our shell entry a link never runs; before it, the link decides everywhere.
+    # Behind our shell entry a link never runs.
     status = "info" if ours[0].kind == "shim" else "warn"
     summary = f"Two installs on PATH: {ours[0].path} ({ours[0].kind}) runs, {other.path} ({other.kind}) does not."
-    remedy = command("install", "--mode", "shim") if other.kind == "shim" else move_aside(other.path)
-    return Finding("path.two-installs", status, summary, {"runs": ours[0].path, "other": other.path}, remedy)
+    evidence = {"runs": ours[0].path, "other": other.path}
+    return Finding("path.two-installs", status, summary, evidence, move_aside(other.path))
 
 
 @check("path.pnpm-first", "pnpm's bin folder does not come before Bun's")

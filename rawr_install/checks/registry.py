@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rawr_install.entry import SHIM
 from rawr_install.facts import Facts
 from rawr_install.report import Finding, Remedy
 
@@ -63,21 +64,29 @@ def _quoted(folder: str) -> str:
     return "".join("\\" + char if char in '\\"$`' else char for char in folder)
 
 
-def set_up(facts: Facts) -> Remedy | None:
-    """The command that makes the entry lead to the current instance: ``activate`` where another one is the owner."""
-    if keeps_owner(facts):
-        return install(facts)
-    return command("activate", facts.instance.root) if facts.instance else None
+def set_up(facts: Facts, *options: str) -> Remedy:
+    """The command that makes the entry run the current instance, and keeps its kind.
+
+    For a link that is ``activate`` where another instance is the owner.
+    """
+    if keeps_owner(facts) or facts.instance is None:
+        return install(facts, *options)
+    return command("activate", facts.instance.root, *options)
 
 
 def keeps_owner(facts: Facts) -> bool:
     """Whether :func:`set_up` leaves the owner alone; a transfer is the user's decision, never a fix."""
-    return facts.instance is None or facts.owner.status != "valid" or facts.owner.real == facts.instance.root
+    ours = facts.instance is None or facts.owner.status != "valid" or facts.owner.real == facts.instance.root
+    return facts.mode == SHIM or ours
 
 
-def install(facts: Facts, *options: str) -> Remedy | None:
-    """``install`` for the current instance."""
-    return command("install", "--workspace", facts.instance.root, *options) if facts.instance else None
+def install(facts: Facts, *options: str) -> Remedy:
+    """``install``, for the current instance where a link has to lead to one."""
+    if facts.mode == SHIM:
+        return command("install", *options)
+    if facts.instance is None:
+        return Remedy("cd into a workspace, then: rawr-install install")
+    return command("install", "--workspace", facts.instance.root, *options)
 
 
 def command(*words: str) -> Remedy:

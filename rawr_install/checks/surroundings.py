@@ -26,8 +26,11 @@ def toolkit_gone(facts: Facts) -> Finding | None:
     if not gone:
         return None
     summary = f"{gone[0]} finds no rawr-install that can start: its Python is gone."
+    managed = any(entry.managed for entry in facts.entries if entry.path == gone[0])
     remedy = command("install", "--mode", "shim", "--bin-dir", gone[0].rpartition("/")[0])
-    return Finding("toolkit.gone", "warn", summary, {"entries": gone}, remedy, fixable=True)
+    if managed:
+        remedy = Remedy("reinstall rawr-install with the program that put this entry there, for example pipx")
+    return Finding("toolkit.gone", "warn", summary, {"entries": gone}, remedy, fixable=not managed)
 
 
 @check("receipt.disagrees", "what the toolkit installed is as it was installed")
@@ -37,7 +40,18 @@ def receipt_disagrees(facts: Facts) -> Finding | None:
         return None
     said = ", ".join(f"{path} is {what}" for path, what in astray)
     summary = f"The receipt and the disk disagree: {said}."
-    return Finding("receipt.disagrees", "warn", summary, {"items": dict(astray)}, set_up(facts))
+    return Finding("receipt.disagrees", "warn", summary, {"items": dict(astray)}, _as_installed(facts))
+
+
+def _as_installed(facts: Facts) -> Remedy:
+    """The command after which disk and receipt say the same again."""
+    modes = dict(facts.records.installed)
+    path, what = facts.records.astray[0]
+    if path not in modes:  # the owner file
+        return command("activate", facts.instance.root) if facts.instance else Remedy("rawr-install activate PATH")
+    if what == "missing":
+        return set_up(facts)
+    return set_up(facts, "--mode", modes[path], "--bin-dir", path.rpartition("/")[0])
 
 
 @check("operation.pending", "no change of the machine was interrupted")

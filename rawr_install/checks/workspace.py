@@ -16,7 +16,7 @@ def none(facts: Facts) -> Finding | None:
         return None
     summary = f"{facts.cwd or 'The current folder'} is in no workspace, and no valid owner is set."
     hint = Remedy("cd into a workspace, or name one: rawr-install doctor global --workspace PATH")
-    return Finding("workspace.none", "fail", summary, {"cwd": facts.cwd, "lookalikes": facts.lookalikes}, hint)
+    return Finding("workspace.none", "info", summary, {"cwd": facts.cwd, "lookalikes": facts.lookalikes}, hint)
 
 
 @check("workspace.variable", "the root variable names a workspace")

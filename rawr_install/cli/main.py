@@ -37,8 +37,8 @@ COMMANDS = {
 
 # One line each for the list of commands, short enough for 80 columns.
 SUMMARIES = {
-    "install": "link this workspace's CLI as the global `rawr`",
-    "activate": "make this workspace the machine's owner, and link it",
+    "install": "put a `rawr` on this machine, where there is none",
+    "activate": "make this workspace the machine's owner",
     "deactivate": "forget the owner; the entry stays",
     "rollback": "return to the owner and entry before the last change",
     "uninstall": "remove what was installed, put back what was set aside",
@@ -91,8 +91,8 @@ def root(ctx: click.Context) -> None:
     """Put a global `rawr` on this machine, choose what it runs, and find out why it misbehaves.
 
     \b
-    rawr-install install       link the workspace you stand in
-    rawr-install activate      make it the machine's owner
+    rawr-install install       a `rawr` that runs the workspace you stand in
+    rawr-install activate      make that workspace the machine's owner
     rawr-install doctor global explain what `rawr` does here, and how to mend it
     rawr-install tour          see all of it work in a throw-away home
     """

@@ -12,18 +12,24 @@ import click
 
 from rawr_install import bun, machine, operations
 from rawr_install.cli.base import JSON_KEY, Outcome, command, note
-from rawr_install.entry import look
+from rawr_install.entry import LINK, SHIM, look
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.operations import Done, Request, Run
 from rawr_install.paths import Places
 from rawr_install.report import printable
+from rawr_install.workspace import fallback_enabled
 
 _mode = click.option(
     "--mode",
     type=click.Choice(["bun-symlink", "shim"]),
-    help="What the entry is: a link to this workspace's CLI, or the shell entry that runs the workspace you stand in.",
+    help="What the entry is: the shell entry that runs the workspace you stand in, or a link to one workspace's CLI, "
+    "which then runs in every folder (default: what this machine has, else shim).",
 )
-_bin_dir = click.option("--bin-dir", metavar="DIR", help="Where the entry goes (default: Bun's global bin folder).")
+_bin_dir = click.option(
+    "--bin-dir",
+    metavar="DIR",
+    help="Where the entry goes (default: Bun's global bin folder; a shim goes to ~/.local/bin if that is not on PATH).",
+)
 _force = click.option(
     "--force", is_flag=True, help="Set a foreign file aside (kept beside its place); pass over another owner."
 )
@@ -40,13 +46,13 @@ _wait = click.option(
     "install",
     changes=True,
     epilog="""
-rawr-install install                              link the workspace you stand in
-rawr-install install --workspace ~/src/rawr       link another one
-rawr-install install --mode shim                  run the workspace you stand in, wherever that is
+rawr-install install                              a `rawr` that runs the workspace you stand in
+rawr-install install --mode shim                  the same where a link decides now
+rawr-install install --mode bun-symlink           a link to this workspace, which then runs in every folder
 rawr-install install --force                      set a foreign file of that name aside first
 """,
 )
-@click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
+@click.option("--workspace", metavar="PATH", help="The workspace of a link (default: the one you stand in).")
 @_mode
 @_bin_dir
 @_force
@@ -54,7 +60,7 @@ rawr-install install --force                      set a foreign file of that nam
 def install(workspace: str | None, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
     """Put the global `rawr` in place; the machine's owner stays as it is."""
     done = operations.install(_places(), Request(**asked), workspace, Run(dry_run, wait))
-    return _answer(done, dry_run, [*_install_lines(done), *done.plan.notes])
+    return _answer(done, dry_run, _install_lines(done), because=_because(done))
 
 
 @command(
@@ -73,14 +79,13 @@ rawr-install activate --dry-run                   what would change
 @click.option("--install-deps", is_flag=True, help="Run `bun install --frozen-lockfile` in the workspace afterwards.")
 @_wait
 def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
-    """Make a workspace the machine's owner and link `rawr` to it, both or neither."""
+    """Make a workspace the machine's owner, and see to it that there is a `rawr`, both or neither."""
     done = operations.activate(_places(), Request(**asked), workspace, Run(dry_run, wait))
     root = str(done.plan.view["instanceRoot"])
     deps = _install_deps(root, dry_run) if install_deps else None
     needs = bun.requirements(root, os.environ, ask=True)
-    lines = [*_install_lines(done), *_owner_lines(done), *done.plan.notes, *_need_lines(needs)]
     more = {"needs": [need.to_json() for need in needs], "installDeps": deps}
-    outcome = _answer(done, dry_run, lines, more)
+    outcome = _answer(done, dry_run, _activate_lines(done), more, after=_need_lines(needs), because=_because(done))
     return outcome._replace(error=_deps_failed(root, outcome)) if deps == "failed" else outcome
 
 
@@ -98,7 +103,7 @@ def deactivate(wait: float, dry_run: bool, yes: bool) -> Outcome:
     view = done.plan.view
     ending = f"No global rawr owner any more; it was {view['previousOwner']}."
     lines = [ending if done.changed else "There is no global rawr owner.", f"Owner file: {view['ownerFilePath']}"]
-    return _answer(done, dry_run, [*lines, *done.plan.notes], because="there was no owner to forget")
+    return _answer(done, dry_run, lines, because="there was no owner to forget")
 
 
 @command(
@@ -119,7 +124,7 @@ def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Outcome:
     lines = [f"Rolled back: {change.describe()}" for change in changes]
     dangling = [change.path for change in changes if look(change.path).kind == "dangling"]
     lines += [f"Note: {path} leads nowhere: the workspace that it had then is gone." for path in dangling]
-    return _answer(done, dry_run, [*lines, *done.plan.notes])
+    return _answer(done, dry_run, lines)
 
 
 @command(
@@ -146,7 +151,7 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
     lines += [f"Purged {path}" for path in purged]
     lines += ["Not purged: the receipt is needed for what is left."] if purge and left else []
     because = "nothing is left that this toolkit put there and nobody has modified"
-    outcome = _answer(done, dry_run, [*lines, *done.plan.notes], {"purged": purged}, bool(purged), because)
+    outcome = _answer(done, dry_run, lines, {"purged": purged}, changed=bool(purged), because=because)
     return outcome._replace(lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
 
 
@@ -165,16 +170,56 @@ def history() -> Outcome:
 
 
 def _install_lines(done: Done) -> list[str]:
+    """What holds and what comes next; for a link the lines that other programs read (wire)."""
     view = done.plan.view
-    what = "Bun-global rawr symlink" if view["mode"] == "bun-symlink" else "rawr shell entry"
+    if view["mode"] == SHIM:
+        return _shim_lines(done)
     lines = [
-        f"Installed {what} at {view['entryPath']}",
+        f"Installed Bun-global rawr symlink at {view['entryPath']}",
         f"Target: {view['target']}",
         f"Instance root: {view['instanceRoot']}",
         f"Alias/instance seam: {view['aliasInstanceSeamStatus']}",
         f"Owner file: {view['ownerFilePath']}",
     ]
     return [*lines, f"Owner workspace: {view['ownerWorkspacePath']}"] if view["ownerWorkspacePath"] else lines
+
+
+def _shim_lines(done: Done) -> list[str]:
+    path = _tilde(done.plan.view["entryPath"])
+    if not _entry_changed(done):
+        return [f"Nothing to do: {path} is there and runs the workspace you are in."]
+    undo = "to undo: rawr-install rollback"
+    return [f"Installed {path}: it runs the workspace you are in.", f"Next: cd into a workspace, then rawr; {undo}"]
+
+
+def _activate_lines(done: Done) -> list[str]:
+    view = done.plan.view
+    if view["mode"] == LINK:
+        return [*_install_lines(done), *_owner_lines(done)]
+    root, before = _tilde(view["instanceRoot"]), _tilde(view["previousOwner"])
+    sentence = {
+        "initialized": f"{root} is this machine's owner now",
+        "already": f"{root} is this machine's owner already",
+        "transferred": f"{root} is this machine's owner now; it was {before}",
+    }[str(view["ownership"])]
+    made = f"; {_tilde(view['entryPath'])} runs the workspace you are in" if _entry_changed(done) else ""
+    allowed = fallback_enabled(_places().fallback_file, os.environ)
+    outside = "it." if allowed else "nothing; to let it run the owner there: rawr-install fallback enable"
+    return [f"{sentence}{made}.", f"Outside every workspace rawr runs {outside}"]
+
+
+def _entry_changed(done: Done) -> bool:
+    return any(change.role == "entry" for change in done.plan.changes)
+
+
+def _because(done: Done) -> str:
+    return "everything was in place" if done.plan.view["mode"] == LINK else ""
+
+
+def _tilde(path: object) -> str:
+    """A path for a person: the home folder is ``~``."""
+    home, shown = _places().home, str(path)
+    return "~" + shown.removeprefix(home) if shown == home or shown.startswith(home + "/") else shown
 
 
 def _owner_lines(done: Done) -> list[str]:
@@ -238,19 +283,30 @@ def _answer(
     dry_run: bool,
     lines: Iterable[str],
     more: dict[str, Any] | None = None,
+    *,
+    after: Iterable[str] = (),
     changed: bool = False,
     because: str = "everything was in place",
 ) -> Outcome:
-    """The outcome of a changing command: its view as data, its lines, or its plan for a dry run."""
+    """The outcome of a changing command: its view as data, its lines and notes, or its plan for a dry run."""
     changed = not dry_run and (done.changed or changed)
-    data = {"changed": changed, "dryRun": dry_run, **done.plan.view, "notes": list(done.plan.notes)}
+    notes = [*done.plan.notes, *_moved_notes(done)]
+    data = {"changed": changed, "dryRun": dry_run, **done.plan.view, "notes": notes}
     data |= {"plan": done.plan.to_json(), "change": done.record.id if done.record else None}
     if dry_run:
         shown = ["Plan (nothing was changed):", *(f"  {step.describe()}" for step in done.plan.changes)]
-        lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *done.plan.notes]
-    elif not changed:
-        lines = [*lines, f"Nothing changed: {because}."]
+        lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *notes]
+    else:
+        unchanged = [f"Nothing changed: {because}."] if because and not changed else []
+        lines = [*lines, *notes, *after, *unchanged]
     return Outcome(data | (more or {}), [printable(line) for line in lines], done.mended)
+
+
+def _moved_notes(done: Done) -> Iterable[str]:
+    if done.moved:
+        before, now = done.moved
+        # bash, zsh and ksh remember where they found a command, and some do not look again when it is gone.
+        yield f"Note: rawr was {before} and is now {now}; in a running shell: hash -r, or start a new one."
 
 
 def _confirm(question: str) -> None:

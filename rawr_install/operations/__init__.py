@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rawr_install import events, history, machine, transaction
+from rawr_install.entry import LINK, first_command
 from rawr_install.history import Record
 from rawr_install.operations.claim import plan_activate, plan_install
-from rawr_install.operations.look import Facts, Request, find_instance, look
+from rawr_install.operations.look import Request, find_instance, look
+from rawr_install.operations.place import entries_in, path_folders
 from rawr_install.operations.plan import Plan
 from rawr_install.operations.retreat import plan_deactivate, plan_rollback, plan_uninstall
 from rawr_install.paths import Places
@@ -25,12 +27,16 @@ __all__ = ["Done", "Request", "activate", "deactivate", "install", "pending", "p
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) mended first."""
+    """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) mended first.
+
+    ``moved`` is where PATH found its first ``rawr`` before and finds it now, if these are two places.
+    """
 
     plan: Plan
     changed: bool
     record: Record | None = None
     mended: tuple[str, ...] = ()
+    moved: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,25 @@ class Run:
 
 
 def install(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
-    """Put the entry in place for ``workspace``, or for the one of the current folder."""
-    return _carry_out(places, "install", lambda: plan_install(_look_at(places, request, workspace)), run)
+    """Put the entry in place. A shim needs no workspace; a link leads to ``workspace``, or the current folder's."""
+
+    def decide() -> Plan:
+        facts = look(places, request)
+        if facts.mode == LINK or workspace is not None:
+            facts = replace(facts, instance=find_instance(places, workspace))
+        return plan_install(facts)
+
+    return _carry_out(places, "install", decide, run)
 
 
 def activate(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
-    """Make ``workspace``, or the one of the current folder, the owner, and let the entry lead to it."""
-    return _carry_out(places, "activate", lambda: plan_activate(_look_at(places, request, workspace)), run)
+    """Make ``workspace``, or the one of the current folder, the owner, with an entry that runs it."""
+
+    def decide() -> Plan:
+        instance = find_instance(places, workspace)
+        return plan_activate(replace(look(places, request), instance=instance))
+
+    return _carry_out(places, "activate", decide, run)
 
 
 def deactivate(places: Places, run: Run) -> Done:
@@ -98,10 +116,6 @@ def _remove_empty(*folders: str) -> None:
             pass  # something of somebody else's is in it, or it was never made
 
 
-def _look_at(places: Places, request: Request, workspace: str | None) -> Facts:
-    return look(places, request, find_instance(places, workspace))
-
-
 def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Run) -> Done:
     begun = pending(places)
     if run.dry_run or not begun:
@@ -114,5 +128,13 @@ def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Ru
         plan = decide()
         if not plan.changes:
             return Done(plan, changed=False, mended=mended)
+        before = _first_command(places)
         record = transaction.execute(places, command, plan.changes, plan.rewound)
-    return Done(plan, changed=True, record=record, mended=mended)
+    after = _first_command(places)
+    moved = (before, after) if before and after and before != after else None
+    return Done(plan, changed=True, record=record, mended=mended, moved=moved)
+
+
+def _first_command(places: Places) -> str | None:
+    found = first_command(iter(entries_in(path_folders(places))))
+    return found.path if found else None

@@ -4,54 +4,47 @@ from __future__ import annotations
 
 import shlex
 
+from rawr_install.entry import LINK, SHIM, Entry
 from rawr_install.errors import RefusedError
-from rawr_install.links import ABSENT, KEPT, Change, Value, file_value, link_value
+from rawr_install.links import ABSENT, KEPT, Change, file_value, link_value
 from rawr_install.operations.look import Facts, Instance
 from rawr_install.operations.plan import Plan, foreign, with_receipt, writable_owner
 from rawr_install.policy import not_trusted
 from rawr_install.workspace import WHITE_SPACE, seam_status
 
-SHIM, LINK = "shim", "bun-symlink"
-
 
 def plan_install(facts: Facts) -> Plan:
-    """Put the entry in place; the owner stays as it is.
+    """Put the entry in place; the owner stays as it is. Where a shim of ours runs already there is nothing to do.
 
-    Raises RefusedError: ``OWNER_OTHER_INSTANCE``, ``FOREIGN_ENTRY``,
-    ``WORKSPACE_CLI_*``, ``WORKSPACE_NOT_TRUSTED``, ``BIN_DIR_*``.
+    Raises RefusedError: ``FOREIGN_ENTRY``, ``MANAGED_ENTRY``, ``BIN_DIR_*``; for
+    a link also ``OWNER_OTHER_INSTANCE``, ``WORKSPACE_CLI_*``, ``WORKSPACE_NOT_TRUSTED``.
     """
-    instance = _usable(facts)
-    notes: tuple[str, ...] = ()
-    if facts.owner.status == "valid" and facts.owner.real != instance.root:
-        if not facts.request.force:
-            raise _owned_by_other(facts, instance)
-        notes = _owner_elsewhere(facts, instance)
-    mode = facts.request.mode or LINK
-    view = _view(facts, instance, mode, seam_status(facts.owner, instance.root), facts.owner.path)
-    changes = with_receipt(facts, _entry_change(facts, instance, mode))
-    return Plan(changes, view, notes + _path_notes(facts, mode, owned_elsewhere=bool(notes)))
+    notes = _pass_over_owner(facts, _usable(facts)) if facts.mode == LINK else ()
+    root = facts.instance.root if facts.instance else None
+    view = _view(facts, seam_status(facts.owner, root), facts.owner.path)
+    again = ("install", "--workspace", root) if root else ("install",)
+    return Plan(with_receipt(facts, _entry_change(facts, again)), view, notes + _path_notes(facts))
 
 
 def plan_activate(facts: Facts) -> Plan:
-    """Make the instance the owner and let the entry lead to it; an entry that is our shim stays one.
+    """Make the instance the owner, with an entry that runs it; where a shim of ours runs the owner alone changes.
 
     Raises RefusedError as :func:`plan_install`, and ``OWNER_FILE_UNUSABLE``,
     ``WORKSPACE_PATH_UNSUITABLE``.
     """
     instance = _usable(facts)
-    mode = facts.request.mode or (SHIM if facts.entry.kind == SHIM else LINK)
-    view = _view(facts, instance, mode, "owner-current-instance", instance.root)
+    view = _view(facts, "owner-current-instance", instance.root)
     view |= {"ownership": _ownership(facts, instance), "previousOwner": facts.owner.path or facts.owner.raw or None}
-    wanted = (*_owner_change(facts, instance), *_entry_change(facts, instance, mode))
-    return Plan(with_receipt(facts, wanted), view, _path_notes(facts, mode))
+    wanted = (*_owner_change(facts, instance), *_entry_change(facts, ("activate", instance.root)))
+    return Plan(with_receipt(facts, wanted), view, _path_notes(facts))
 
 
-def _view(facts: Facts, instance: Instance, mode: str, seam: str, owner: str | None) -> dict[str, object]:
+def _view(facts: Facts, seam: str, owner: str | None) -> dict[str, object]:
     return {
-        "mode": mode,
+        "mode": facts.mode,
         "entryPath": facts.entry.path,
-        "target": instance.cli,
-        "instanceRoot": instance.root,
+        "target": facts.instance.cli if facts.instance else None,
+        "instanceRoot": facts.instance.root if facts.instance else None,
         "aliasInstanceSeamStatus": seam,
         "ownerFilePath": facts.owner_path,
         "ownerWorkspacePath": owner,
@@ -60,7 +53,7 @@ def _view(facts: Facts, instance: Instance, mode: str, seam: str, owner: str | N
 
 def _usable(facts: Facts) -> Instance:
     instance = facts.instance
-    assert instance is not None  # the callers of install and activate always name one
+    assert instance is not None  # activate, and install of a link, always look for one
     if instance.cli_status == "missing":
         raise RefusedError(
             f"The workspace {instance.root} has no CLI at {instance.cli}.",
@@ -78,12 +71,21 @@ def _usable(facts: Facts) -> Instance:
     return instance
 
 
-def _owned_by_other(facts: Facts, instance: Instance) -> RefusedError:
-    return RefusedError(
-        f"The machine's owner is another workspace, {facts.owner.path} (in {facts.owner_path}).",
-        code="OWNER_OTHER_INSTANCE",
-        remedy=("rawr-install", "activate", instance.root),
-        details={"ownerWorkspacePath": facts.owner.path, "instanceRoot": instance.root},
+def _pass_over_owner(facts: Facts, instance: Instance) -> tuple[str, ...]:
+    """The note that another valid instance is the owner; RefusedError ``OWNER_OTHER_INSTANCE`` without ``--force``."""
+    if facts.owner.status != "valid" or facts.owner.real == instance.root:
+        return ()
+    activate = ("rawr-install", "activate", instance.root)
+    if not facts.request.force:
+        raise RefusedError(
+            f"The machine's owner is another workspace, {facts.owner.path} (in {facts.owner_path}).",
+            code="OWNER_OTHER_INSTANCE",
+            remedy=activate,
+            details={"ownerWorkspacePath": facts.owner.path, "instanceRoot": instance.root},
+        )
+    return (
+        f"Note: the global rawr owner still points to another checkout: {facts.owner.path}",
+        f"Note: to transfer ownership, run: {shlex.join(activate)}",
     )
 
 
@@ -121,33 +123,49 @@ def _owner_line(root: str) -> bytes:
     return line + b"\n"
 
 
-def _owner_elsewhere(facts: Facts, instance: Instance) -> tuple[str, ...]:
-    return (
-        f"Note: the global rawr owner still points to another checkout: {facts.owner.path}",
-        f"Note: to transfer ownership, run: {shlex.join(('rawr-install', 'activate', instance.root))}",
-    )
-
-
 # -- the entry ---------------------------------------------------------------
 
 
-def _entry_change(facts: Facts, instance: Instance, mode: str) -> tuple[Change, ...]:
-    wanted = facts.shell_entry if mode == SHIM else link_value(instance.cli)
-    if _in_place(facts, instance, mode, wanted):
+def _entry_change(facts: Facts, again: tuple[str, ...]) -> tuple[Change, ...]:
+    """The entry's change, if any; ``again`` are the command's words, for a remedy that asks for force."""
+    wanted = facts.shell_entry if facts.mode == SHIM else link_value(facts.instance.cli if facts.instance else "")
+    if facts.entry_value == wanted or _in_place(facts):
         return ()
+    if facts.entry.managed:
+        raise _managed(facts.entry)
     _writable_folder(facts)
     if _is_ours(facts):
         return (Change("entry", facts.entry.path, facts.entry_value, wanted),)
     if not facts.request.force:
-        raise foreign(facts.entry.path, facts.entry.kind, instance.root)
+        raise foreign(facts.entry.path, facts.entry.kind, _with_force(facts, again))
     return (Change("entry", facts.entry.path, KEPT, wanted, facts.entry_aside),)
 
 
-def _in_place(facts: Facts, instance: Instance, mode: str, wanted: Value) -> bool:
-    if mode == SHIM:
-        # A link to a shell entry is a package manager's: it follows the installed version by itself.
-        return facts.entry_value == wanted or (facts.entry.kind == SHIM and facts.entry.link is not None)
-    return facts.entry_value == wanted or facts.entry.instance == instance.root
+def _in_place(facts: Facts) -> bool:
+    """Whether an entry that is not the one we would make does the same, and is not ours to bring up to date."""
+    entry = facts.entry
+    if facts.mode == LINK:
+        return facts.instance is not None and entry.instance == facts.instance.root
+    listed = any(item.path == entry.path for item in facts.receipt)
+    # A link to a shell entry is a package manager's, as is a file that we did not put there: its update renews it.
+    others = entry.link is not None or not (listed or facts.request.bin_dir)
+    return entry.kind == "shim" and entry.executable and others
+
+
+def _managed(entry: Entry) -> RefusedError:
+    manager = entry.installer or "a package manager"
+    return RefusedError(
+        f"{entry.path} was put there by {manager} (it leads to {entry.real}), so it is left alone.",
+        code="MANAGED_ENTRY",
+        hint=f"choose another folder with --bin-dir, or uninstall what {manager} put there",
+        details={"path": entry.path, "real": entry.real, "installer": entry.installer},
+    )
+
+
+def _with_force(facts: Facts, again: tuple[str, ...]) -> tuple[str, ...]:
+    mode = ("--mode", facts.request.mode) if facts.request.mode else ()
+    place = ("--bin-dir", facts.entry.path.rpartition("/")[0]) if facts.request.bin_dir else ()
+    return ("rawr-install", *again, *mode, *place, "--force")
 
 
 def _is_ours(facts: Facts) -> bool:
@@ -171,15 +189,14 @@ def _writable_folder(facts: Facts) -> None:
         )
 
 
-def _path_notes(facts: Facts, mode: str, owned_elsewhere: bool = False) -> tuple[str, ...]:
+def _path_notes(facts: Facts) -> tuple[str, ...]:
     """What a person should know about PATH once the entry is in place."""
-    path, place = facts.entry.path, facts.path_place
-    if place is None:
+    path, ahead = facts.entry.path, facts.ahead
+    if not facts.on_path:
         return (f"Note: {path.rpartition('/')[0]} is not on PATH; add it to run rawr by name.",)
-    behind = [shell for where, shell in facts.shell_entries if where > place]
-    if mode == SHIM or not behind or len(behind) < len(facts.shell_entries):
+    if ahead and (ahead.kind, facts.mode) != ("shim", SHIM):
+        return (f"Note: {ahead.path} ({ahead.kind}) comes before it on PATH and runs instead.",)
+    if facts.mode == SHIM:
         return ()
-    said = f"Note: {path} comes before the shell entry {behind[0]} on PATH, so rawr runs this workspace in every folder"
-    # Where somebody else is the owner, install asks for --force; the command named must be one that works.
-    force = " --force" if owned_elsewhere else ""
-    return (f"{said}; to run the workspace you stand in: rawr-install install --mode shim{force}",)
+    said = "rawr runs this workspace in every folder; to run the workspace you stand in"
+    return (f"Note: {said}: rawr-install install --mode shim",)

@@ -6,12 +6,14 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from rawr_install import entry as entries, receipt, shell_entry
 from rawr_install.entry import Entry
 from rawr_install.errors import RefusedError, UsageError
 from rawr_install.history import Record, read as read_history
 from rawr_install.links import Value, file_value, free_aside, read_value
+from rawr_install.operations.place import entries_in, mode_and_path, path_folders
 from rawr_install.paths import Places
 from rawr_install.receipt import Receipt
 from rawr_install.workspace import Owner, cli_path, discover, folders_up, is_trusted, is_workspace, read_owner
@@ -49,8 +51,9 @@ class Found:
 class Facts:
     """The machine as found.
 
-    ``path_place`` is where the entry's folder comes on PATH; ``shell_entries``
-    are the other shell entries on PATH, with their places.
+    ``mode`` and ``entry`` are the kind and place that a command is about.
+    ``on_path`` is whether PATH has the entry's folder; ``ahead`` is the command
+    that PATH finds before it.
     """
 
     instance: Instance | None
@@ -58,12 +61,13 @@ class Facts:
     owner: Owner
     owner_path: str
     owner_value: Value
+    mode: str
     entry: Entry
     entry_value: Value
     entry_aside: str
     bin_dir_problem: str | None
-    path_place: int | None
-    shell_entries: tuple[tuple[int, str], ...]
+    on_path: bool
+    ahead: Entry | None
     shell_entry: Value
     receipt: Receipt
     receipt_file: str
@@ -72,11 +76,16 @@ class Facts:
     seen: Mapping[str, Found]
 
 
-def look(places: Places, request: Request, instance: Instance | None = None) -> Facts:
-    """Read everything that a plan may need; writes nothing. Raises RawrError for a broken receipt or history."""
+def look(places: Places, request: Request) -> Facts:
+    """Read everything that a plan may need but the instance; writes nothing.
+
+    Raises RawrError for a broken receipt or history.
+    """
     items = receipt.read(places.receipt_file)
     records = read_history(places.history_file)
-    path = _entry_path(places, request, items)
+    folders = path_folders(places)
+    bin_dir = os.path.join(_current_folder(), os.path.normpath(request.bin_dir)) if request.bin_dir else None
+    mode, path = mode_and_path(places, request.mode, bin_dir, entries_in(folders), items)
     try:
         owner_value, entry_value = read_value(owner_place(places)), read_value(path)
         receipt_value = read_value(places.receipt_file)
@@ -87,20 +96,21 @@ def look(places: Places, request: Request, instance: Instance | None = None) -> 
             code="UNREADABLE",
             hint="make it readable for you, or move it away",
         ) from None
-    folders = [os.path.realpath(each) for each in (places.variable("PATH") or "").split(os.pathsep) if each]
-    folder = os.path.realpath(os.path.dirname(path))
+    own = os.path.realpath(os.path.dirname(path))
+    before = tuple(takewhile(lambda folder: os.path.realpath(folder) != own, folders))
     return Facts(
-        instance=instance,
+        instance=None,
         request=request,
         owner=read_owner(places.owner_file),
         owner_path=owner_place(places),
         owner_value=owner_value,
+        mode=mode,
         entry=entries.look(path),
         entry_value=entry_value,
         entry_aside=free_aside(path),
         bin_dir_problem=_folder_problem(os.path.dirname(path)),
-        path_place=folders.index(folder) if folder in folders else None,
-        shell_entries=_shell_entries(folders, folder),
+        on_path=len(before) < len(folders),
+        ahead=entries.first_command(iter(entries_in(before))),
         shell_entry=file_value(shell_entry.contents(), 0o755),
         receipt=items,
         receipt_file=places.receipt_file,
@@ -108,13 +118,6 @@ def look(places: Places, request: Request, instance: Instance | None = None) -> 
         history=tuple(records),
         seen=seen,
     )
-
-
-def _shell_entries(folders: Sequence[str], own: str) -> tuple[tuple[int, str], ...]:
-    found = (
-        (place, entries.look(os.path.join(folder, "rawr"))) for place, folder in enumerate(folders) if folder != own
-    )
-    return tuple((place, entry.path) for place, entry in found if entry.kind == "shim")
 
 
 def _look_at_known(items: Receipt, records: Sequence[Record]) -> dict[str, Found]:
@@ -140,13 +143,6 @@ def owner_place(places: Places) -> str:
     """Where the owner file is written: through a link that leads to a file (dotfile managers make such links)."""
     path = places.owner_file
     return os.path.realpath(path) if os.path.islink(path) and os.path.isfile(path) else path
-
-
-def _entry_path(places: Places, request: Request, items: Receipt) -> str:
-    if request.bin_dir:
-        return os.path.join(_current_folder(), os.path.normpath(request.bin_dir), "rawr")
-    installed = [item.path for item in items if item.role == "entry"]
-    return places.bun_entry if places.bun_entry in installed or not installed else installed[-1]
 
 
 def _folder_problem(folder: str) -> str | None:

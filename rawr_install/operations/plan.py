@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from rawr_install import receipt
 from rawr_install.errors import RefusedError
-from rawr_install.links import KEPT, Change
+from rawr_install.links import ABSENT, KEPT, Change
 from rawr_install.operations.look import Facts
+from rawr_install.receipt import Item
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,20 @@ class Plan:
 
 
 def with_receipt(facts: Facts, changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes and, where there are any, the receipt's own."""
-    items = facts.receipt
+    """The changes and, where it has to change, the receipt's own."""
+    touched = {change.path for change in changes}
+    items = tuple(item for item in facts.receipt if item.path in touched or not _lost(facts, item))
     for change in changes:
         items = receipt.record(items, change)
     written = Change("receipt", facts.receipt_file, facts.receipt_value, receipt.value_of(items))
-    return (*changes, written) if written.before != written.after else tuple(changes)
+    return (*changes, written) if items != facts.receipt else tuple(changes)
+
+
+def _lost(facts: Facts, item: Item) -> bool:
+    """Whether the item is nothing to remove or put back any more: gone, or a package manager took its place."""
+    found = facts.seen[item.path]
+    taken = item.path == facts.entry.path and facts.entry.managed
+    return (found.value == ABSENT or taken) and item.setAside not in found.asides
 
 
 def writable_owner(facts: Facts) -> None:
@@ -49,12 +58,11 @@ def writable_owner(facts: Facts) -> None:
         )
 
 
-def foreign(path: str, kind: str, root: str | None = None) -> RefusedError:
-    """The refusal of what is not ours; with ``root`` its remedy is to set it aside."""
-    named = ("--workspace", root) if root else ()
+def foreign(path: str, kind: str, again: tuple[str, ...] = ()) -> RefusedError:
+    """The refusal of what is not ours; ``again`` is the command that sets it aside."""
     return RefusedError(
         f"{path} is not ours ({kind}), so it is left alone.",
         code="FOREIGN_ENTRY",
-        remedy=("rawr-install", "install", *named, "--force") if root else ("mv", path, path + ".mine"),
+        remedy=again or ("mv", path, path + ".mine"),
         details={"path": path, "kind": kind},
     )

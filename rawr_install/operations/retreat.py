@@ -127,7 +127,8 @@ def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
         if item.setAside:
             yield f"Left {item.setAside}: what stood at {item.path} before; uninstall again once that is moved away."
     if facts.entry_value != ABSENT and facts.entry.path not in [item.path for item in facts.receipt]:
-        yield f"Left {facts.entry.path}: not in the receipt, so not put there by this toolkit."
+        by = f"{facts.entry.installer or 'a package manager'} put it there" if facts.entry.managed else ""
+        yield f"Left {facts.entry.path}: {by or 'not in the receipt, so not put there by this toolkit'}."
 
 
 def _waiting_notes(facts: Facts, spoken_of: Set[str | None]) -> Iterable[str]:

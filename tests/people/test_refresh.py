@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rawr_install import machine as machine_lock
-from tests.conftest import Machine, Ran, make_workspace
+from tests.conftest import LINK, Machine, Ran, make_workspace
 
 HOOKS = Path(__file__).parent.parent.parent / "scripts/githooks"
 if not shutil.which("git"):
@@ -66,6 +66,7 @@ class Repository:
     def own(self) -> None:
         """Make it the owner, refresh so that this commit is the one compared with, and take the entry away."""
         self.machine.own(self.root)
+        assert self.machine.rawr_install("install", *LINK, cwd=self.root).code == 0
         assert self.machine.rawr_install("refresh", cwd=self.root).code == 0
         self.machine.entry.unlink()
         self.calls.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CLI_SCRIPT, Machine, Ran
+from tests.conftest import CLI_SCRIPT, LINK, Machine, Ran
 from tests.people.terminal import Terminal
 
 
@@ -32,6 +32,12 @@ def activated(machine: Machine, workspace: Path, sentence: str) -> list[str]:
     return [*lines, sentence, f"Owner file: {machine.owner_file}", f"Active global rawr owner set to: {workspace}"]
 
 
+FOLLOW = (
+    "Note: rawr runs this workspace in every folder; to run the workspace you stand in: "
+    "rawr-install install --mode shim"
+)
+
+
 def error(ran: Ran) -> tuple[int, str]:
     return ran.code, ran.json["error"]["code"]
 
@@ -41,9 +47,9 @@ def error(ran: Ran) -> tuple[int, str]:
 
 def test_install_prints_its_lines_and_links_the_workspace(machine: Machine) -> None:
     root = machine.workspace("a")
-    ran = machine.rawr_install("install", cwd=root / "plugins")
+    ran = machine.rawr_install("install", *LINK, cwd=root / "plugins")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines() == installed(machine, root, "owner-file-missing")
+    assert ran.out.splitlines() == [*installed(machine, root, "owner-file-missing"), FOLLOW]
     assert os.readlink(machine.entry) == f"{root}/apps/cli/bin/run.js"
     assert machine.run("rawr", "x").out == "workspace a\nargument x\n"
     assert not machine.owner_file.exists()
@@ -52,19 +58,21 @@ def test_install_prints_its_lines_and_links_the_workspace(machine: Machine) -> N
 def test_install_names_the_owner_when_there_is_one(machine: Machine) -> None:
     root = machine.workspace("a")
     machine.own(root)
-    ran = machine.rawr_install("install", "--workspace", root)
-    assert ran.out.splitlines() == installed(machine, root, "owner-current-instance", root)
+    ran = machine.rawr_install("install", "--workspace", root, *LINK)
+    assert ran.out.splitlines() == [*installed(machine, root, "owner-current-instance", root), FOLLOW]
 
 
 def test_activate_says_initialized_already_and_transferred(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    first = machine.rawr_install("activate", a)
-    assert first.out.splitlines() == activated(machine, a, "Global rawr owner initialized to this instance.")
+    first = machine.rawr_install("activate", a, *LINK)
+    initialized = activated(machine, a, "Global rawr owner initialized to this instance.")
+    assert first.out.splitlines() == [*initialized, FOLLOW]
     again = machine.rawr_install("activate", cwd=a)
     already = activated(machine, a, "Global rawr owner already pointed to this instance.")
-    assert again.out.splitlines() == [*already, "Nothing changed: everything was in place."]
+    assert again.out.splitlines() == [*already, FOLLOW, "Nothing changed: everything was in place."]
     moved = machine.rawr_install("activate", b)
-    assert moved.out.splitlines() == activated(machine, b, f"Global rawr owner transferred from {a} to {b}.")
+    transferred = activated(machine, b, f"Global rawr owner transferred from {a} to {b}.")
+    assert moved.out.splitlines() == [*transferred, FOLLOW]
     assert machine.owner_file.read_bytes() == f"{b}\n".encode()
     assert machine.run("rawr").out.startswith("workspace b\n")
 
@@ -114,7 +122,7 @@ def test_the_owner_file_may_be_a_link_and_stays_one(machine: Machine) -> None:
 
 def test_json_has_the_same_facts_as_the_lines(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     data = machine.rawr_install("activate", b, "--json").json["data"]
     assert data | {"needs": [], "notes": []} == {
         "changed": True,
@@ -162,8 +170,8 @@ def test_nothing_to_deactivate_or_uninstall_writes_nothing(machine: Machine) -> 
 @pytest.mark.parametrize(
     "words",
     [
-        ("install", "--workspace", "b", "--force"),
-        ("install", "--workspace", "a", "--mode", "shim"),
+        ("install", "--workspace", "b", "--force", *LINK),
+        ("install", "--workspace", "a", *LINK),
         ("activate", "b"),
         ("activate", "b", "--install-deps"),
         ("deactivate",),
@@ -207,7 +215,7 @@ def test_a_workspace_without_cli_and_one_that_is_not_executable_are_two_errors(m
     (plain / "apps/cli/bin/run.js").chmod(0o644)
     (folder / "apps/cli/bin/run.js").mkdir()
     (dangling / "apps/cli/bin/run.js").symlink_to("/gone")
-    for command in (("install", "--workspace"), ("activate",)):
+    for command in (("install", *LINK, "--workspace"), ("activate",)):
         assert error(machine.rawr_install(*command, bare, "--json")) == (1, "WORKSPACE_CLI_MISSING")
         assert error(machine.rawr_install(*command, dangling, "--json")) == (1, "WORKSPACE_CLI_MISSING")
         ran = machine.rawr_install(*command, plain, "--json")
@@ -219,13 +227,13 @@ def test_a_workspace_without_cli_and_one_that_is_not_executable_are_two_errors(m
 
 def test_a_lookalike_without_cli_is_named_when_nothing_better_is_found(machine: Machine) -> None:
     root = machine.workspace("bare", cli=None)
-    ran = machine.rawr_install("install", "--json", cwd=root / "plugins")
+    ran = machine.rawr_install("install", *LINK, "--json", cwd=root / "plugins")
     assert error(ran) == (1, "WORKSPACE_CLI_MISSING") and str(root) in ran.json["error"]["message"]
 
 
 def test_where_no_workspace_is_the_precondition_is_missing(machine: Machine) -> None:
     root = machine.workspace("a")
-    assert error(machine.rawr_install("install", "--json")) == (2, "NO_WORKSPACE")
+    assert error(machine.rawr_install("install", *LINK, "--json")) == (2, "NO_WORKSPACE")
     assert error(machine.rawr_install("activate", "home", "--json")) == (2, "NOT_A_WORKSPACE")
     inside = machine.rawr_install("activate", root / "plugins", "--json")
     assert error(inside) == (2, "NOT_A_WORKSPACE") and str(root) in inside.json["error"]["details"]["remedy"]["text"]
@@ -238,7 +246,7 @@ def test_where_no_workspace_is_the_precondition_is_missing(machine: Machine) -> 
 
 def test_another_valid_owner_is_not_passed_over_without_force(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     ran = machine.rawr_install("install", "--workspace", b, "--json")
     assert error(ran) == (1, "OWNER_OTHER_INSTANCE")
     assert os.readlink(machine.entry).startswith(str(a))
@@ -250,6 +258,7 @@ def test_another_valid_owner_is_not_passed_over_without_force(machine: Machine) 
         *installed(machine, a, "owner-other-instance", b),
         f"Note: the global rawr owner still points to another checkout: {b}",
         f"Note: to transfer ownership, run: rawr-install activate {a}",
+        FOLLOW,
     ]
 
 
@@ -268,13 +277,13 @@ def test_a_workspace_of_another_user_needs_trust(machine: Machine) -> None:
 def test_a_path_that_the_owner_file_cannot_hold_is_refused(machine: Machine) -> None:
     root = machine.workspace("two\nlines")
     assert error(machine.rawr_install("activate", root, "--json")) == (1, "WORKSPACE_PATH_UNSUITABLE")
-    assert machine.rawr_install("install", "--workspace", root).code == 0
+    assert machine.rawr_install("install", "--workspace", root, *LINK).code == 0
     odd = machine.workspace("odd").rename(machine.folder / os.fsdecode(b"\xff"))
     assert error(machine.rawr_install("activate", odd, "--json")) == (1, "WORKSPACE_PATH_UNSUITABLE")
-    assert machine.rawr_install("install", "--workspace", odd).code == 0
+    assert machine.rawr_install("install", "--workspace", odd, *LINK).code == 0
     assert machine.run("rawr").code == 0 and "\\udcff" in machine.rawr_install("history").out
     assert machine.rawr_install("rollback").code == 0
-    assert "two\\nlines" in machine.rawr_install("install", "--workspace", root).out
+    assert "two\\nlines" in machine.rawr_install("install", "--workspace", root, *LINK).out
 
 
 @pytest.mark.parametrize("name", ["receipt", "history"])
@@ -297,7 +306,7 @@ def test_a_broken_record_is_not_taken_for_an_empty_one(machine: Machine, name: s
 def test_shim_mode_installs_the_shell_entry_which_runs_the_workspace_one_stands_in(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
     ran = machine.rawr_install("install", "--workspace", a, "--mode", "shim")
-    assert ran.out.splitlines()[0] == f"Installed rawr shell entry at {machine.entry}"
+    assert ran.out.splitlines()[0] == "Installed ~/.bun/bin/rawr: it runs the workspace you are in."
     assert not machine.entry.is_symlink()
     assert machine.run("rawr", cwd=b).out.startswith("workspace b\n")
     assert (
@@ -343,11 +352,11 @@ def test_a_link_before_the_shell_entry_is_noted_with_the_way_out(machine: Machin
     machine.bun_bin.mkdir(parents=True)
     behind, before = f"{machine.folder}/spelled/:{pipx}", f"{pipx}:{machine.bun_bin}"
     for path, noted in ((behind, True), (before, False), (f"{before}:{pipx}", False)):
-        ran = machine.rawr_install(
-            "install", "--workspace", root, "--bin-dir", machine.bun_bin, env={"PATH": f"{path}:/usr/bin:/bin"}
-        )
+        words = ("install", "--workspace", root, "--bin-dir", machine.bun_bin, *LINK)
+        ran = machine.rawr_install(*words, env={"PATH": f"{path}:/usr/bin:/bin"})
         notes = [line for line in ran.out.splitlines() if line.startswith("Note:")]
-        assert bool(notes) is noted and all("rawr-install install --mode shim" in note for note in notes), ran
+        assert (FOLLOW in notes) is noted, ran
+        assert any(f"{pipx}/rawr (shim) comes before it" in note for note in notes) is not noted, ran
 
 
 def test_the_command_that_the_note_names_works_also_where_somebody_else_is_the_owner(machine: Machine) -> None:
@@ -370,7 +379,7 @@ def test_taking_away_what_was_never_there_says_so(machine: Machine) -> None:
 
 
 def test_a_bin_folder_outside_path_is_noted(machine: Machine) -> None:
-    ran = machine.rawr_install("install", "--workspace", machine.workspace("a"), "--bin-dir", "bin")
+    ran = machine.rawr_install("install", "--workspace", machine.workspace("a"), "--bin-dir", "bin", *LINK)
     assert (machine.folder / "bin/rawr").is_symlink()
     assert ran.out.splitlines()[-1].startswith(f"Note: {machine.folder}/bin is not on PATH")
 
@@ -380,7 +389,7 @@ def test_a_bin_folder_outside_path_is_noted(machine: Machine) -> None:
 
 def test_deactivate_removes_the_owner_and_leaves_the_entry(machine: Machine) -> None:
     root = machine.workspace("a")
-    machine.rawr_install("activate", root)
+    machine.rawr_install("activate", root, *LINK)
     ran = machine.rawr_install("deactivate")
     assert ran.code == 0 and f"it was {root}" in ran.out and "rawr-install uninstall" in ran.out
     assert not machine.owner_file.exists() and machine.entry.is_symlink()
@@ -396,7 +405,7 @@ def pair(machine: Machine) -> tuple[str, str]:
 
 def test_rollback_goes_back_step_by_step_and_forward_by_number(machine: Machine) -> None:
     a, b, c = (machine.workspace(name) for name in "abc")
-    machine.rawr_install("install", "--workspace", a)
+    machine.rawr_install("install", "--workspace", a, *LINK)
     for root in (a, b, c):
         machine.rawr_install("activate", root)
     seen = [pair(machine)]
@@ -412,7 +421,7 @@ def test_rollback_goes_back_step_by_step_and_forward_by_number(machine: Machine)
 
 def test_rollback_after_a_change_that_followed_a_rollback_skips_what_was_undone(machine: Machine) -> None:
     a, b, c = (machine.workspace(name) for name in "abc")
-    machine.rawr_install("activate", a), machine.rawr_install("activate", b)
+    machine.rawr_install("activate", a, *LINK), machine.rawr_install("activate", b)
     machine.rawr_install("rollback"), machine.rawr_install("activate", c)
     machine.rawr_install("rollback")
     assert pair(machine) == ("a", "a")
@@ -422,7 +431,7 @@ def test_rollback_after_a_change_that_followed_a_rollback_skips_what_was_undone(
 
 def test_rollback_mends_what_was_broken_by_hand_but_not_what_is_foreign(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a), machine.rawr_install("activate", b)
+    machine.rawr_install("activate", a, *LINK), machine.rawr_install("activate", b)
     machine.entry.unlink()
     machine.rawr_install("rollback")
     assert pair(machine) == ("a", "a")
@@ -434,7 +443,7 @@ def test_rollback_mends_what_was_broken_by_hand_but_not_what_is_foreign(machine:
 
 def test_rollback_to_a_workspace_that_is_gone_says_so(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a), machine.rawr_install("activate", b)
+    machine.rawr_install("activate", a, *LINK), machine.rawr_install("activate", b)
     shutil.rmtree(a)
     assert f"Note: {machine.entry} leads nowhere" in machine.rawr_install("rollback").out
 
@@ -443,7 +452,7 @@ def test_rollback_of_uninstall_installs_again(machine: Machine) -> None:
     root = machine.workspace("a")
     machine.bun_bin.mkdir(parents=True)
     machine.entry.write_text("mine")
-    machine.rawr_install("activate", root, "--force")
+    machine.rawr_install("activate", root, "--force", *LINK)
     machine.rawr_install("uninstall", "--yes")
     assert machine.entry.read_text() == "mine"
     machine.rawr_install("rollback")
@@ -557,7 +566,7 @@ def test_a_failing_install_of_dependencies_is_an_error_after_a_complete_activati
 
 
 def test_uninstall_asks_a_person_and_takes_no_for_an_answer(machine: Machine) -> None:
-    machine.rawr_install("activate", machine.workspace("a"))
+    machine.rawr_install("activate", machine.workspace("a"), *LINK)
     argv = [sys.executable, "-m", "rawr_install", "uninstall"]
     for answer, said, left in (("n\n", "DECLINED", True), ("y\n", "Removed", False)):
         with Terminal(argv, machine.env, machine.folder) as shown:

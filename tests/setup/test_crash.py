@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Machine, Ran
+from tests.conftest import LINK, Machine, Ran
 from tests.setup.steps import ERRNOS, Step, fail_at, kill_at, need_strace, record
 
 Words = tuple[str, ...]
@@ -37,18 +37,18 @@ SCENARIOS = (
     Scenario(
         "install over a foreign file",
         (("activate", "{a}"), ("uninstall",)),
-        ("install", "--workspace", "{b}", "--force"),
+        ("install", "--workspace", "{b}", "--force", *LINK),
         "last",
     ),
-    Scenario("activate another workspace", (("activate", "{a}"),), ("activate", "{b}")),
-    Scenario("roll back an activation", (("activate", "{a}"), ("activate", "{b}")), ("rollback", "--to", "1")),
-    Scenario("uninstall, foreign file returns", (("activate", "{a}", "--force"),), ("uninstall",), "first"),
+    Scenario("activate another workspace", (("activate", "{a}", *LINK),), ("activate", "{b}")),
+    Scenario("roll back an activation", (("activate", "{a}", *LINK), ("activate", "{b}")), ("rollback", "--to", "1")),
+    Scenario("uninstall, foreign file returns", (("activate", "{a}", "--force", *LINK),), ("uninstall",), "first"),
 )
 MORE = (
-    Scenario("install for the first time", (), ("install", "--workspace", "{a}")),
+    Scenario("install for the first time", (), ("install", "--workspace", "{a}", *LINK)),
     Scenario("activate for the first time", (), ("activate", "{a}")),
     Scenario("deactivate", (("activate", "{a}"),), ("deactivate",)),
-    Scenario("activate in shim mode", (("activate", "{a}"),), ("activate", "{b}", "--mode", "shim")),
+    Scenario("activate in shim mode", (("activate", "{a}", *LINK),), ("activate", "{b}", "--mode", "shim")),
 )
 
 

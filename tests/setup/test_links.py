@@ -11,7 +11,7 @@ import pytest
 from rawr_install import links
 from rawr_install.errors import RefusedError
 from rawr_install.links import ABSENT, KEPT, Change, Value, file_value, link_value, read_value
-from tests.conftest import Machine
+from tests.conftest import LINK, Machine
 from tests.setup.steps import MUTATING, fail_at, need_strace, record, skip_at, strace
 
 OURS = link_value("/w/apps/cli/bin/run.js")
@@ -145,7 +145,7 @@ def test_where_hard_links_are_not_possible_the_foreign_file_is_renamed(occupied:
 def test_when_putting_back_fails_too_the_next_command_mends_it(machine: Machine) -> None:
     need_strace()
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     # Renames: the pending record, the owner file, then everything fails: the entry, and the owner file on its way back.
     rule = "inject=rename:error=EIO:when=3+"
     ran, _log = strace(machine, ("activate", str(b)), "--seccomp-bpf", "-e", f"trace={MUTATING}", "-e", rule)
@@ -163,7 +163,7 @@ def test_when_putting_back_fails_too_the_next_command_mends_it(machine: Machine)
 def test_one_name_that_cannot_be_put_back_does_not_keep_the_others_changed(machine: Machine) -> None:
     need_strace()
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     # Renames: the pending record, owner, entry, receipt; closing the record fails, and so does the receipt's way back.
     rule = "inject=rename:error=EIO:when=5..6"
     ran, _log = strace(machine, ("activate", str(b)), "--seccomp-bpf", "-e", f"trace={MUTATING}", "-e", rule)
@@ -177,7 +177,7 @@ def test_one_name_that_cannot_be_put_back_does_not_keep_the_others_changed(machi
 def test_an_interrupt_from_the_keyboard_puts_everything_back(machine: Machine) -> None:
     need_strace()
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     rule = "inject=rename:signal=SIGINT:when=3"
     ran, _log = strace(machine, ("activate", str(b)), "-e", "trace=rename", "-e", rule)
     assert (ran.code, ran.json["error"]["code"]) == (130, "INTERRUPTED"), ran

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.conftest import Machine, Ran, snapshot
+from tests.conftest import LINK, Machine, Ran, snapshot
 
 QUIET = {"RAWR_EVENTS": "off"}
 
@@ -61,7 +61,11 @@ def test_what_is_foreign_is_refused_and_left_as_it_is(occupied: Machine) -> None
         ran = occupied.rawr_install(*words, "--json", env=QUIET)
         assert (ran.code, ran.json["error"]["code"]) == (1, "FOREIGN_ENTRY")
         remedy = ran.json["error"]["details"]["remedy"]["argv"]
-        assert remedy == ["rawr-install", "install", "--workspace", str(root), "--force"]
+        assert remedy == [
+            "rawr-install",
+            *(words if words[0] == "activate" else ("install", "--workspace", str(root))),
+            "--force",
+        ]
     after = occupied.tree()
     assert {path: shown for path, shown in after.items() if path in before} == before
     assert not occupied.owner_file.exists()
@@ -70,7 +74,7 @@ def test_what_is_foreign_is_refused_and_left_as_it_is(occupied: Machine) -> None
 def test_what_is_foreign_is_set_aside_by_force_and_put_back_by_uninstall(occupied: Machine) -> None:
     root = occupied.workspace("a")
     before = snapshot(occupied.bun_bin)
-    first = occupied.rawr_install("install", "--workspace", root, "--force", "--json").json["data"]
+    first = occupied.rawr_install("install", "--workspace", root, "--force", *LINK, "--json").json["data"]
     assert f"set {occupied.entry} aside as {occupied.entry}.before-rawr-install" in first["plan"][0]["step"]
     assert os.readlink(occupied.entry) == f"{root}/apps/cli/bin/run.js"
     # Later changes of the entry do not forget it.
@@ -121,7 +125,7 @@ def test_the_second_file_that_was_set_aside_is_put_back_and_the_first_one_named(
     for text in ("first", "second"):
         machine.entry.unlink(missing_ok=True)
         machine.entry.write_text(text)
-        machine.rawr_install("install", "--workspace", root, "--force")
+        machine.rawr_install("install", "--workspace", root, "--force", *LINK)
     first = machine.bun_bin / "rawr.before-rawr-install"
     ran = machine.rawr_install("uninstall", "--yes")
     assert machine.entry.read_text() == "second" and first.read_text() == "first"
@@ -174,7 +178,7 @@ def test_a_read_only_bin_folder_is_named_and_the_owner_stays(
     machine: Machine, lock_folder: Callable[[Path], None]
 ) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     lock_folder(machine.bun_bin)
     ran = refused(machine, "BIN_DIR_NOT_WRITABLE", "activate", b)
     assert str(machine.bun_bin) in ran.json["error"]["message"]
@@ -188,7 +192,7 @@ def test_a_read_only_folder_of_the_owner_file_changes_nothing(
     machine: Machine, lock_folder: Callable[[Path], None]
 ) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
-    machine.rawr_install("activate", a)
+    machine.rawr_install("activate", a, *LINK)
     lock_folder(machine.owner_file.parent)
     refused(machine, "PERMISSION_DENIED", "activate", b)
     assert os.readlink(machine.entry).startswith(str(a))
@@ -238,7 +242,7 @@ def ordinary() -> Iterator[Ordinary]:
 def test_folders_without_write_permission_are_named_and_nothing_changes(ordinary: Ordinary) -> None:
     a, b = ordinary.workspace("a"), ordinary.workspace("b")
     ordinary.give()
-    assert ordinary.rawr_install("activate", a).code == 0
+    assert ordinary.rawr_install("activate", a, *LINK).code == 0
     for folder, code in ((ordinary.bun_bin, "BIN_DIR_NOT_WRITABLE"), (ordinary.owner_file.parent, "PERMISSION_DENIED")):
         folder.chmod(0o555)
         refused(ordinary, code, "activate", b)
@@ -292,7 +296,7 @@ def machine_argv() -> tuple[str, ...]:
 
 def test_a_home_with_a_trailing_slash_is_the_same_home(machine: Machine) -> None:
     root = machine.workspace("a")
-    slashed = machine.rawr_install("activate", root, env={"HOME": f"{machine.home}/"})
+    slashed = machine.rawr_install("activate", root, *LINK, env={"HOME": f"{machine.home}/"})
     assert f"Owner file: {machine.owner_file}" in slashed.out.splitlines()
     assert f"Installed Bun-global rawr symlink at {machine.entry}" in slashed.out.splitlines()
     assert machine.rawr_install("activate", root, "--json").json["data"]["changed"] is False
@@ -327,7 +331,7 @@ def test_on_a_full_disk_nothing_changes_and_nothing_is_lost(machine: Machine) ->
     ran = in_tiny_home(
         machine,
         f"""
-        rawr_install activate {a} >/dev/null || exit 10
+        rawr_install activate {a} --mode bun-symlink >/dev/null || exit 10
         cat /dev/zero >"$HOME/filling" 2>/dev/null
         rawr_install activate {b} --json; echo "code $?"
         cat {machine.owner_file}; readlink {machine.entry}
@@ -348,7 +352,7 @@ def test_on_a_read_only_file_system_the_error_says_so(machine: Machine) -> None:
     ran = in_tiny_home(
         machine,
         f"""
-        rawr_install activate {a} >/dev/null || exit 10
+        rawr_install activate {a} --mode bun-symlink >/dev/null || exit 10
         mount -o remount,ro {machine.home}
         rawr_install activate {b} --json; echo "code $?"
         rawr_install activate {a} --json | grep changed

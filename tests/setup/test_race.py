@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rawr_install import machine as machine_lock
-from tests.conftest import Machine
+from tests.conftest import LINK, Machine
 
 REPO = Path(__file__).parent.parent.parent
 
@@ -92,7 +92,7 @@ def test_activations_at_once_leave_owner_and_entry_in_agreement(
     machine: Machine, number: int, count: Callable[[int, int], int]
 ) -> None:
     roots = [str(machine.workspace(f"w{each}")) for each in range(number)]
-    assert machine.rawr_install("activate", roots[0]).code == 0
+    assert machine.rawr_install("activate", roots[0], *LINK).code == 0
     winners = set()
     with racers(machine, number) as running, watched(machine.entry) as missed:
         for turn in range(count(24 if number == 2 else 12, 100)):
@@ -111,7 +111,7 @@ def test_activations_with_killed_ones_among_them_end_in_agreement(
     machine: Machine, count: Callable[[int, int], int]
 ) -> None:
     roots = [str(machine.workspace(f"w{each}")) for each in range(4)]
-    assert machine.rawr_install("activate", roots[0]).code == 0
+    assert machine.rawr_install("activate", roots[0], *LINK).code == 0
     with watched(machine.entry) as missed:
         for turn in range(count(6, 60)):
             with racers(machine, 4) as running:
@@ -143,7 +143,7 @@ def test_any_commands_at_once_end_in_an_answer_and_a_whole_machine(
             for answer in [racer.end() for racer in running]:
                 code = json.loads(answer["out"]).get("error", {}).get("code", "")
                 assert code in ("", "OWNER_OTHER_INSTANCE", "NOTHING_TO_ROLL_BACK"), answer
-        running[0].start("activate", "a", "--mode", "bun-symlink")
+        running[0].start("activate", "a", *LINK)
         running[0].end()
     assert machine.owner_file.read_text() == f"{machine.folder}/a\n"
     assert os.readlink(machine.entry) == f"{machine.folder}/a/apps/cli/bin/run.js"
