@@ -67,22 +67,22 @@ def _toolkit(words: str) -> tuple[str, ...]:
 
 
 GREET = ("rawr", "greet", "dear reader")
+FOLLOWS = "rawr runs the workspace you are in."
 STORY = (
-    Step(
-        "install links a workspace's CLI", _toolkit("install --workspace alpha"), ("Installed Bun-global rawr symlink",)
-    ),
-    Step("activate makes it this machine's owner", _toolkit("activate alpha"), ("Active global rawr owner set to:",)),
     Step("in a workspace, rawr is its own CLI", GREET, ("workspace alpha.", "argument: dear reader"), folder="alpha"),
-    Step("... also in one that is not the owner", GREET, ("workspace beta.",), folder="beta/plugins/web"),
-    Step("outside, it runs nothing by itself", GREET, ("NO_WORKSPACE", "rawr-install fallback enable"), 127),
-    Step("you may let it use the owner's there", _toolkit("fallback enable"), ("Owner fallback: enabled.",)),
+    Step("in another one, that one's", GREET, ("workspace beta.",), folder="beta/plugins/web"),
+    Step("there is nothing to install", _toolkit("install"), ("Nothing to do:", "runs the workspace you are in")),
+    Step("doctor agrees", _toolkit("doctor global"), (FOLLOWS,), folder="alpha"),
+    Step("outside, rawr runs nothing", GREET, ("NO_WORKSPACE", "rawr-install fallback enable"), 127),
+    Step("you may choose an owner", _toolkit("activate alpha"), ("~/alpha is this machine's owner now.",)),
+    Step("and let rawr use it outside", _toolkit("fallback enable"), ("Owner fallback: enabled.",)),
     Step("now it does, and says so", GREET, ("running the owner's CLI", "workspace alpha.")),
-    Step("another workspace becomes the owner", _toolkit("activate beta"), ("Global rawr owner transferred from",)),
-    Step("its folder moves: the link is broken", ("mv", "beta", "beta-moved"), ()),
-    Step("so rawr has nothing to run", GREET, ("OWNER_VANISHED",), 127),
-    Step("doctor finds out why", _toolkit("doctor global"), ("check failed", "entry.dangling", "owner.vanished"), 1),
+    Step("another workspace becomes the owner", _toolkit("activate beta"), ("it was ~/alpha.",)),
+    Step("its folder moves", ("mv", "beta", "beta-moved"), ()),
+    Step("so there is no owner to run", GREET, ("OWNER_VANISHED",), 127),
+    Step("doctor finds out why", _toolkit("doctor global"), ("owner.vanished", "fallback.bad-owner")),
     Step("rollback undoes the last change", _toolkit("rollback"), ("Rolled back",)),
-    Step("all is well again", _toolkit("doctor global"), ("Global rawr is configured for Bun-global execution.",)),
+    Step("all is well again", _toolkit("doctor global --strict"), (FOLLOWS,)),
     Step("and the owner's CLI runs", GREET, ("workspace alpha.",)),
 )
 

@@ -16,8 +16,9 @@ WHAT_NEXT = """
 That was all real: the same commands work in your own workspace.
 
   cd YOUR-WORKSPACE
-  rawr-install activate         link its CLI and make it this machine's owner
-  rawr --help                   run it
+  rawr --help                   its own CLI
+  rawr-install activate         make it this machine's owner, if you want one
+  rawr-install fallback enable  use the owner outside workspaces
   rawr doctor global            whenever `rawr` does not do what you expect
 
 What these commands did can be undone: rawr-install rollback, rawr-install uninstall"""
@@ -31,7 +32,7 @@ rawr-install tour --keep      keep the home, to look around in it
 @click.option("--keep", is_flag=True, help="Keep the throw-away home and say where it is.")
 @click.pass_context
 def tour(ctx: click.Context, keep: bool) -> Outcome:
-    """Run install, activate, rawr, doctor and rollback in a throw-away home, and show what they print.
+    """Run rawr, activate, doctor and rollback in a throw-away home, and show what they print.
 
     Your own home, owner and entries are not touched. Two sample workspaces
     are made, whose CLI is a small shell program, so neither Bun nor a checkout
