@@ -112,7 +112,8 @@ def test_any_document_is_read_by_the_rules_or_refused_untouched(document: Any) -
 @example(data=b'{"version":1,"more":1e999}')
 @example(data=b'{"version":1,"more":NaN}')
 @example(data=b"[" * 100_000)
-@given(data=st.binary(max_size=40))
+# Hypothesis tries the constants of the source, too: b'{"version":2}' is a state, of another version.
+@given(data=st.binary(max_size=40).filter(lambda data: b"version" not in data))
 def test_bytes_that_are_no_state_are_refused_untouched(data: bytes) -> None:
     refused(workspace(data), StateCorruptError)
 
