@@ -136,7 +136,8 @@ def version_manager(facts: Facts) -> Finding | None:
     first = reason(facts) == "path.version-manager"
     effect = "decides what rawr runs" if first else "stands behind our entry"
     summary = f"{found.path} is a version manager's shim and {effect}."
-    remedy = to_profile(facts.bun_bin_dir) if first else None
+    ours = next((entry.path for entry in facts.entries if entry.executable and entry.ours), facts.bun_entry.path)
+    remedy = to_profile(ours.rpartition("/")[0]) if first else None
     return Finding("path.version-manager", "fail" if first else "info", summary, _shown(found), remedy)
 
 

@@ -37,12 +37,18 @@ def mode_and_path(
 
 def _shim_path(places: Places, on_path: Sequence[Entry], installed: Sequence[str]) -> str:
     first = first_command(iter(on_path))
-    if first and first.kind == "shim":
-        return first.path
     # What comes first of ours is what a shim has to take the place of, or it would not be the one that runs.
-    ours = next((entry.path for entry in on_path if entry.ours), None)
-    if ours or installed:
-        return ours or installed[-1]
+    ours = first if first and first.kind == "shim" else next((entry for entry in on_path if entry.ours), None)
+    if ours:
+        return _known_name(ours.path, (*installed, places.bun_entry))
+    if installed:
+        return installed[-1]
     bun = os.path.realpath(places.bun_bin_dir)
     folders = map(os.path.realpath, path_folders(places))
     return places.bun_entry if bun in folders else os.path.join(places.local_bin, "rawr")
+
+
+def _known_name(path: str, known: Iterable[str]) -> str:
+    """The name under which a place is known: PATH may spell its folder in another way than the receipt."""
+    folder = os.path.realpath(os.path.dirname(path))
+    return next((name for name in known if os.path.realpath(os.path.dirname(name)) == folder), path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Machine, Ran
+from tests.conftest import LINK, Machine, Ran
 
 SHIM = Path(__file__).parent.parent.parent / "shims/rawr"
 FOLLOW = "rawr-install install --mode shim"
@@ -312,3 +312,39 @@ def test_no_remedy_and_no_fix_changes_the_kind(machine: Machine, kind: str) -> N
     machine.entry.unlink()
     assert machine.rawr_install("refresh", cwd=root).code == 0
     assert is_shim(machine.entry) is (kind == "shim") and machine.entry.is_symlink() is (kind != "shim")
+
+
+def test_a_place_is_one_place_however_path_spells_it(machine: Machine) -> None:
+    root = machine.workspace("a")
+    (machine.folder / "spelled").symlink_to(machine.bun_bin)
+    machine.rawr_install("install", "--workspace", root, *LINK)
+    machine.env["PATH"] = f"{machine.folder}/spelled/:/usr/bin:/bin"
+    assert data(machine.rawr_install("install", "--mode", "shim", "--json"))["entryPath"] == str(machine.entry)
+    assert statuses(machine, root) == {}
+    machine.entry.write_bytes(machine.entry.read_bytes() + b"# older\n")
+    assert data(machine.rawr_install("install", "--json"))["changed"] is True
+    assert machine.rawr_install("uninstall", "--yes").code == 0 and not machine.entry.exists()
+
+
+@pytest.mark.parametrize("deed", ["deleted", "given to pipx"])
+def test_a_copy_that_is_no_longer_ours_is_struck_from_the_receipt(machine: Machine, local: Path, deed: str) -> None:
+    root, copy = machine.workspace("a"), machine.home / "bin/rawr"
+    machine.rawr_install("install", "--mode", "shim", "--bin-dir", copy.parent)
+    copy.unlink()
+    if deed != "deleted":
+        copy.symlink_to((local / "rawr").resolve())
+        machine.env["PATH"] = f"{copy.parent}:{machine.env['PATH']}"
+    finding = doctor(machine, root)["receipt.disagrees"]
+    assert machine.rawr_install(*finding["remedy"]["argv"][1:], cwd=root).code == 0
+    assert statuses(machine, root) == {}
+    assert f"Left {copy if deed != 'deleted' else local / 'rawr'}: pipx" in machine.rawr_install("uninstall", "-y").out
+
+
+def test_a_version_managers_shim_gives_way_to_the_folder_where_ours_is(machine: Machine, local: Path) -> None:
+    shims = machine.home / ".local/share/mise/shims"
+    shims.mkdir(parents=True)
+    (shims / "rawr").write_text("#!/bin/sh\n")
+    (shims / "rawr").chmod(0o755)
+    machine.env["PATH"] = f"{shims}:{machine.env['PATH']}"
+    finding = doctor(machine, machine.workspace("a"), code=1)["path.version-manager"]
+    assert str(local) in finding["remedy"]["text"]
