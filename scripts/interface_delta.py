@@ -45,9 +45,10 @@ def may_break(before: str, after: str) -> bool:
 
 
 def unannounced(root: Path, before: str, names: list[str]) -> list[str]:
-    """Those of ``names`` that the changelog's sections above the one of ``before`` do not quote."""
+    """Those of ``names`` that neither the changelog above the section of ``before`` nor a fragment quotes."""
     path = root / "CHANGELOG.md"
     news = path.read_text("utf-8").partition(f"\n## {before}")[0] if path.exists() else ""
+    news += "".join(fragment.read_text("utf-8") for fragment in (root / "changelog.d").glob("*.*.md"))
     quoted = {word for code in re.findall(r"`([^`]+)`", news) for word in re.findall(r"[\w-]+", code)}
     return [name for name in names if name not in quoted]
 
