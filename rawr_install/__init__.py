@@ -23,8 +23,8 @@ _PUBLIC = {
         "state_lock_path",
         "state_path",
     ),
-    "install_state": ("assess_install_state",),
-    "telemetry": (
+    "plugins.install_state": ("assess_install_state",),
+    "events.telemetry": (
         "REQUIRED_RUN_LIFECYCLE_EVENT_TYPES",
         "REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT",
         "CreateDeskEventInput",
@@ -61,7 +61,15 @@ if TYPE_CHECKING:
         StateUnreadableError as StateUnreadableError,
         StateVersionError as StateVersionError,
     )
-    from rawr_install.install_state import assess_install_state as assess_install_state
+    from rawr_install.events.telemetry import (
+        REQUIRED_RUN_LIFECYCLE_EVENT_TYPES as REQUIRED_RUN_LIFECYCLE_EVENT_TYPES,
+        REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT as REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT,
+        CreateDeskEventInput as CreateDeskEventInput,
+        TraceLinkOptions as TraceLinkOptions,
+        create_desk_event as create_desk_event,
+        default_trace_links as default_trace_links,
+    )
+    from rawr_install.plugins.install_state import assess_install_state as assess_install_state
     from rawr_install.state import (
         RepoState as RepoState,
         RepoStateMutationOptions as RepoStateMutationOptions,
@@ -75,14 +83,6 @@ if TYPE_CHECKING:
         set_repo_state as set_repo_state,
         state_lock_path as state_lock_path,
         state_path as state_path,
-    )
-    from rawr_install.telemetry import (
-        REQUIRED_RUN_LIFECYCLE_EVENT_TYPES as REQUIRED_RUN_LIFECYCLE_EVENT_TYPES,
-        REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT as REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT,
-        CreateDeskEventInput as CreateDeskEventInput,
-        TraceLinkOptions as TraceLinkOptions,
-        create_desk_event as create_desk_event,
-        default_trace_links as default_trace_links,
     )
 else:
 

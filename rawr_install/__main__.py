@@ -19,7 +19,7 @@ def main() -> int:
     On Windows the command line refuses both.
     """
     if sys.argv[1:2] == ["dispatch"] and sys.platform != "win32":
-        from rawr_install import dispatch
+        from rawr_install.dispatch import decide as dispatch
 
         return dispatch.main(sys.argv[2:], _run_command)
     return _run_command(sys.argv[1:])

@@ -9,10 +9,27 @@ import pytest
 
 FORBIDDEN = {
     "rawr_install": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "typing", "dataclasses"},
-    "rawr_install.workspace": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "dataclasses"},
-    "rawr_install.dispatch": {"click", "platformdirs", "filelock", "json", "subprocess", "typing", "collections", "re"},
+    "rawr_install.dispatch.workspace": {
+        "click",
+        "platformdirs",
+        "packaging",
+        "filelock",
+        "json",
+        "subprocess",
+        "dataclasses",
+    },
+    "rawr_install.dispatch.decide": {
+        "click",
+        "platformdirs",
+        "filelock",
+        "json",
+        "subprocess",
+        "typing",
+        "collections",
+        "re",
+    },
     "rawr_install.paths": {"click", "platformdirs", "packaging", "filelock", "subprocess", "tomllib"},
-    "rawr_install.events": {
+    "rawr_install.events.log": {
         "click",
         "platformdirs",
         "packaging",

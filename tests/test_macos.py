@@ -11,7 +11,8 @@ from platformdirs.macos import MacOS
 from pyfakefs.fake_filesystem import FakeFilesystem, OSType
 from pyfakefs.fake_filesystem_unittest import Patcher
 
-from rawr_install import doctor, probe
+from rawr_install.doctor import diagnose as doctor
+from rawr_install.machine import probe
 from rawr_install.paths import Places
 
 HOME = "/Users/me"

@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from tests.conftest import Machine
-from tests.doctor_machines import DOCTOR, IS_DOCTOR, IS_ENVELOPE, Lab, document, validate
-from tests.test_doctor_conformance import CASES
+from tests.doctor.test_conformance import CASES
+from tests.support.machines import DOCTOR, IS_DOCTOR, IS_ENVELOPE, Lab, document, validate
 
 DATA = Path(__file__).parent.parent / "rawr_install/data"
 RELEASED = Path(__file__).parent / "schemas/0.1.0"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import program
+from rawr_install.dispatch import program
 from tests.conftest import Machine, Ran
-from tests.people.test_bun import BUN_CLI, fake_bun
+from tests.machine.test_requirements import BUN_CLI, fake_bun
 
 TOOLKIT = Path(sys.executable).parent / "rawr-install"
 MODULES = ("rawr_install/__init__", "rawr_install/__main__", "click", "filelock", "json", "platformdirs", "subprocess")
@@ -78,7 +78,8 @@ def test_a_fix_takes_no_module_and_no_program_from_the_current_folder(trap: Trap
 @pytest.mark.parametrize("path", ["", ":", ".", "{root}/nowhere:", "bin:."])
 def test_a_python_path_that_means_the_current_folder_is_not_handed_on(trap: Trap, path: str) -> None:
     code = (
-        "import os; from rawr_install.fixes import Fix, execute; fix = Fix((), ('rawr-install', '--version'), ());"
+        "import os; from rawr_install.doctor.fixes import Fix, execute\n"
+        "fix = Fix((), ('rawr-install', '--version'), ());"
         f"print(execute(fix, {{**os.environ, 'PYTHONPATH': {path.format(root=trap.root)!r}}}))"
     )
     ran = trap.machine.run(sys.executable, "-P", "-c", code, cwd=trap.root)

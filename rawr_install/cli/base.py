@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import click
 
 from rawr_install.errors import RawrError
-from rawr_install.events import Run
+from rawr_install.events.log import Run
 from rawr_install.report import failure, printable, remedy_text, success, to_text
 
 JSON_KEY = "rawr_install.json"  # in click's ctx.meta, for the one command that prints by itself

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from rawr_install.cli.base import Outcome, command
-from rawr_install.command_tree import Node, Option, Values, script
+from rawr_install.cli.command_tree import Node, Option, Values, script
 
 # What `rawr` itself answers inside a workspace; the rest is the workspace CLI's.
 VERBS = ("install", "uninstall", "activate", "deactivate", "rollback", "which", "doctor")

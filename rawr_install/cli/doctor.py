@@ -10,14 +10,14 @@ import click
 
 from rawr_install.cli.base import Outcome, command, group, note
 from rawr_install.errors import RawrError, UsageError
-from rawr_install.events import Run
+from rawr_install.events.log import Run
 from rawr_install.paths import Places
 
 if TYPE_CHECKING:
-    from rawr_install.doctor import Report
-    from rawr_install.facts import Shell
-    from rawr_install.fixes import Fix
-    from rawr_install.screen import Style
+    from rawr_install.doctor.diagnose import Report
+    from rawr_install.doctor.fixes import Fix
+    from rawr_install.doctor.render import Style
+    from rawr_install.machine.facts import Shell
 
 LIST = ("rawr-install", "doctor", "global", "--list-checks")
 
@@ -37,7 +37,7 @@ rawr-install doctor global --check path.shadowed --check bun.missing
 
 def _ids(_ctx: click.Context, _param: click.Parameter, _incomplete: str) -> list[str]:
     """What shell completion offers for an ID."""
-    from rawr_install.checks import CHECKS
+    from rawr_install.doctor.checks import CHECKS
 
     return list(CHECKS)
 
@@ -101,7 +101,8 @@ class Look(NamedTuple):
     login_shell: bool
 
     def __call__(self, every: bool = False) -> Report:
-        from rawr_install import doctor, probe
+        from rawr_install.doctor import diagnose as doctor
+        from rawr_install.machine import probe
 
         places = Places.from_environ(os.environ)
         shells = _shells(places) if self.login_shell else ()
@@ -110,7 +111,8 @@ class Look(NamedTuple):
 
 
 def _mend(report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool) -> tuple[Fix, ...]:
-    from rawr_install import checks, fixes, policy
+    from rawr_install.doctor import checks, fixes
+    from rawr_install.install import policy
 
     if unknown := sorted(set(ids) - set(checks.CHECKS)):
         raise UsageError(f"No such check: {', '.join(unknown)}.", code="UNKNOWN_CHECK", remedy=LIST)
@@ -137,14 +139,14 @@ def _agreed(planned: tuple[Fix, ...], yes: bool) -> bool:
 
 
 def _outcome(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: bool, redact: bool) -> Outcome:
-    from rawr_install import screen
+    from rawr_install.doctor import render as screen
 
     if fixes:
         report = report._replace(wire={**report.wire, "fixes": [fix.to_json() for fix in fixes]})
     style = terminal_style()
     told = [style.plain(line) for fix in fixes for line in fix.lines()]
     if redact:
-        from rawr_install.redact import Redaction
+        from rawr_install.doctor.redact import Redaction
 
         hide = Redaction(*_homes())
         report, told = hide.report(report), [hide.text(line) for line in told]
@@ -158,7 +160,7 @@ def _homes() -> tuple[str, ...]:
 
 
 def _shells(places: Places) -> tuple[Shell, ...]:
-    from rawr_install import shells
+    from rawr_install.doctor import login_shell as shells
 
     return shells.ask(places.environ)
 
@@ -167,7 +169,7 @@ doctor.add_command(doctor_global)
 
 
 def _list() -> Outcome:
-    from rawr_install.checks import CHECKS
+    from rawr_install.doctor.checks import CHECKS
 
     width = max(map(len, CHECKS))
     rows = [{"id": check.id, "title": check.title} for check in CHECKS.values()]
@@ -176,7 +178,7 @@ def _list() -> Outcome:
 
 def terminal_style() -> Style:
     """What stdout can show; colour only on a terminal and without NO_COLOR (no-color.org)."""
-    from rawr_install.screen import Style
+    from rawr_install.doctor.render import Style
 
     terminal = sys.stdout.isatty()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

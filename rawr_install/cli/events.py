@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from rawr_install import eventlog
 from rawr_install.cli.base import JSON_KEY, Outcome, command
 from rawr_install.errors import RawrError
-from rawr_install.eventlog import Choice, Line
+from rawr_install.events import reader as eventlog
+from rawr_install.events.reader import Choice, Line
+from rawr_install.events.telemetry import unix_ms
 from rawr_install.paths import Places
 from rawr_install.report import printable
-from rawr_install.telemetry import unix_ms
 
 EXAMPLES = """
 rawr-install events --since 1h                what happened in the last hour

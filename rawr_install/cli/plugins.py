@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install import install_state, machine, policy, repair as repairs
 from rawr_install.cli.base import Outcome, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.cli.web import web_group
-from rawr_install.drift import Facts, Issue, judge
 from rawr_install.errors import RefusedError
-from rawr_install.events import Run
-from rawr_install.install_state import InstallState
-from rawr_install.operations.look import find_instance
+from rawr_install.events.log import Run
+from rawr_install.install import policy
+from rawr_install.install.look import find_instance
+from rawr_install.machine import lock as machine
 from rawr_install.paths import Places
-from rawr_install.repair import Repair
+from rawr_install.plugins import install_state, repair as repairs
+from rawr_install.plugins.assess import Facts, Issue, judge
+from rawr_install.plugins.install_state import InstallState
+from rawr_install.plugins.repair import Repair
 from rawr_install.report import printable
 
 

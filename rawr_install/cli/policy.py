@@ -6,12 +6,12 @@ import os
 
 import click
 
-from rawr_install import policy
 from rawr_install.cli.base import Outcome, command, group
+from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
 from rawr_install.errors import UsageError
+from rawr_install.install import policy
 from rawr_install.paths import Places
 from rawr_install.report import printable
-from rawr_install.workspace import FALLBACK_VARIABLE
 
 
 @group("fallback")

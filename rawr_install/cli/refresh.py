@@ -9,8 +9,8 @@ import click
 
 from rawr_install.cli.base import Outcome, command, note
 from rawr_install.errors import RawrError
+from rawr_install.install.refresh import Hook, Refreshed
 from rawr_install.paths import Places
-from rawr_install.refresh import Hook, Refreshed
 from rawr_install.report import remedy_text
 
 HOOK_WAIT = 2.0  # seconds for the machine lock; the next hook makes up for a miss
@@ -53,8 +53,8 @@ def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: 
 
 
 def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
-    from rawr_install import operations
-    from rawr_install.refresh import refresh as run_refresh
+    from rawr_install.install import operations
+    from rawr_install.install.refresh import refresh as run_refresh
 
     run = operations.Run(dry_run, HOOK_WAIT) if hook else operations.Run(dry_run)
     return run_refresh(Places.from_environ(os.environ), os.getcwd(), hook, run)

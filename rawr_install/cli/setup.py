@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 
-from rawr_install import bun, machine, operations
 from rawr_install.cli.base import JSON_KEY, Outcome, command, note
-from rawr_install.entry import LINK, SHIM, look
+from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.errors import RawrError, RefusedError
-from rawr_install.operations import Done, Request, Run
+from rawr_install.install import operations
+from rawr_install.install.operations import Done, Request, Run
+from rawr_install.machine import lock as machine, requirements as bun
+from rawr_install.machine.entry import LINK, SHIM, look
 from rawr_install.paths import Places
 from rawr_install.report import printable
-from rawr_install.workspace import fallback_enabled
 
 _mode = click.option(
     "--mode",
@@ -158,7 +159,7 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
 @command("history")
 def history() -> Outcome:
     """List the changes that this toolkit has made, oldest first."""
-    from rawr_install.history import read
+    from rawr_install.machine.history import read
 
     records = read(_places().history_file)
     lines = [line for record in records for line in _record_lines(record.to_json())]

@@ -6,10 +6,12 @@ import os
 
 import click
 
-from rawr_install import policy, recovery, state as core, workspace as workspaces
 from rawr_install.cli.base import Outcome, command, group
+from rawr_install.dispatch import workspace as workspaces
 from rawr_install.errors import StateError, UsageError
+from rawr_install.install import policy
 from rawr_install.report import printable
+from rawr_install.state import recovery, store as core
 
 _workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
 _plugins = click.argument("plugins", metavar="PLUGIN...", nargs=-1, required=True)

@@ -6,11 +6,11 @@ import os
 
 import click
 
-from rawr_install import tour as story
 from rawr_install.cli.base import JSON_KEY, Outcome, command, note
+from rawr_install.demo import tour as story
+from rawr_install.demo.tour import STORY, Taken
 from rawr_install.errors import RawrError
 from rawr_install.report import printable
-from rawr_install.tour import STORY, Taken
 
 WHAT_NEXT = """
 That was all real: the same commands work in your own workspace.

@@ -8,15 +8,17 @@ from typing import Any
 
 import click
 
-from rawr_install import gate, policy, state, web
 from rawr_install.cli.base import Command, Outcome, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
-from rawr_install.operations.look import find_instance
+from rawr_install.install import policy
+from rawr_install.install.look import find_instance
 from rawr_install.paths import Places
-from rawr_install.plugins import Catalog, discover
+from rawr_install.plugins import gate, web
+from rawr_install.plugins.catalog import Catalog, discover
+from rawr_install.plugins.web import Asked, Switched
 from rawr_install.report import printable
-from rawr_install.web import Asked, Switched
+from rawr_install.state import store as state
 
 LITERAL = "rawr_install.literal"  # in click's ctx.meta: the id came after "--"
 

@@ -26,7 +26,8 @@ def which(words: tuple[str, ...]) -> Outcome:
 
     Nothing is run. Options after COMMAND are part of it, except --json; after `--` everything is.
     """
-    from rawr_install import chain, probe
+    from rawr_install.doctor import which as chain
+    from rawr_install.machine import probe
 
     found = chain.follow(words, probe.current_folder(), os.environ)
     style = terminal_style()

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from rawr_install import dispatch, entry
+from rawr_install.dispatch import decide as dispatch
+from rawr_install.machine import entry
 from tests.dispatch.cases import Case, T
 from tests.dispatch.scene import SHIM, Scene
 

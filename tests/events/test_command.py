@@ -107,7 +107,7 @@ def test_follow_ends_quietly_when_its_reader_goes_away(machine: Machine, path: P
 
 def test_events_of_the_real_library_are_shown(machine: Machine) -> None:
     code = (
-        "from rawr_install import events; events.emit('lock.timeout', root='/w', waitedMs=5, attempts=2, holder=None)"
+        "from rawr_install.events.log import emit; emit('lock.timeout', root='/w', waitedMs=5, attempts=2, holder=None)"
     )
     machine.run(sys.executable, "-c", code, env={"PYTHONPATH": os.getcwd()})
     [event] = machine.rawr_install("events", "--json").json["data"]["events"]

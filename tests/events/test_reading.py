@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from rawr_install import eventlog, events
 from rawr_install.errors import UsageError
-from rawr_install.eventlog import Choice, parse_since
+from rawr_install.events import log as events, reader as eventlog
+from rawr_install.events.reader import Choice, parse_since
 
 
 def line(number: int, **words: Any) -> str:

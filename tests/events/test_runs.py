@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rawr_install import events
 from rawr_install.errors import RefusedError
-from rawr_install.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
+from rawr_install.events import log as events
+from rawr_install.events.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
 from tests.conftest import PROJECT, Machine, Ran
 from tests.events.conftest import read_events
 
@@ -21,7 +21,7 @@ from tests.events.conftest import read_events
 PROGRAM = """
 import os, sys
 import click
-from rawr_install import events
+from rawr_install.events import log as events
 from rawr_install.cli import main as command_line
 from rawr_install.cli.base import Outcome, command
 from rawr_install.errors import RefusedError
@@ -157,7 +157,7 @@ def test_a_purge_leaves_no_log_behind(machine: Machine) -> None:
 
 
 def test_a_run_that_is_killed_while_it_changes_the_machine_has_a_start_and_no_end(machine: Machine) -> None:
-    kill = "import os, sys; from rawr_install import links; links.apply = lambda *_: os.kill(os.getpid(), 9)"
+    kill = "import os, sys; from rawr_install.machine import change; change.apply = lambda *_: os.kill(os.getpid(), 9)"
     run = "from rawr_install.cli.main import main; sys.exit(main(sys.argv[1:]))"
     ran = machine.run(sys.executable, "-c", f"{kill}; {run}", "activate", machine.workspace("ws"))
     assert ran.code == -9

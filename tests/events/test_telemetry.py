@@ -17,7 +17,7 @@ from rawr_install import (
     default_trace_links,
 )
 from rawr_install.errors import RawrError, TelemetryError
-from rawr_install.telemetry import EVENT_TYPES, STATUSES, iso
+from rawr_install.events.telemetry import EVENT_TYPES, STATUSES, iso
 
 
 def event(**words: Any) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_the_lifecycle_tables_are_the_contracts() -> None:
 
 
 def test_the_public_names_come_from_the_package_itself() -> None:
-    assert set(rawr_install._PUBLIC["telemetry"]) <= set(dir(rawr_install))
+    assert set(rawr_install._PUBLIC["events.telemetry"]) <= set(dir(rawr_install))
 
 
 def links(run_id: str = "r1", base: str = "http://host", **words: Any) -> list[dict[str, Any]]:

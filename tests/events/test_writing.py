@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from rawr_install import events
+from rawr_install.events import log as events
 from tests.events.conftest import read_events
 
 CROWD = """
 import sys
-from rawr_install import events
+from rawr_install.events import log as events
 sys.stdin.readline()
 for number in range(int(sys.argv[2])):
     events.emit("lock.contended", who=sys.argv[1], number=number, root="/w" * 20, holder={"pid": 1})
@@ -158,7 +158,7 @@ def test_each_event_is_one_append_in_one_system_call(tmp_path: Path) -> None:
     if not strace:
         pytest.skip("strace is not installed")
     trace = tmp_path / "trace"
-    code = "from rawr_install import events\nfor _ in range(5): events.emit('lock.lost', root='/w')"
+    code = "from rawr_install.events import log as events\nfor _ in range(5): events.emit('lock.lost', root='/w')"
     argv = [strace, "-y", "-e", "trace=openat,write,pwrite64,writev", "-o", str(trace), sys.executable, "-c", code]
     done = subprocess.run(argv, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, capture_output=True, text=True)
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:

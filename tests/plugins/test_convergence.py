@@ -10,9 +10,9 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from rawr_install.drift import LEGACY_PLUGINS, Canonical, Facts, judge
-from rawr_install.manifest import Manifest, edit, parse
-from rawr_install.plugins import Catalog, Plugin
+from rawr_install.plugins.assess import LEGACY_PLUGINS, Canonical, Facts, judge
+from rawr_install.plugins.catalog import Catalog, Plugin
+from rawr_install.plugins.manifest import Manifest, edit, parse
 
 AT = "/data/package.json"
 NAMES = ("a", "b", "c", "d")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rawr_install.plugins import KIND_OF, LIMIT, Plugin, Violation, collation, discover, parse
+from rawr_install.plugins.catalog import KIND_OF, LIMIT, Plugin, Violation, collation, discover, parse
 from tests.conftest import make_workspace
 from tests.plugins.support import KINDS, WIRING, make_linkable, make_plugin
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rawr_install.manifest import LIMIT, Link, Manifest, Step, edit, parse, read
+from rawr_install.plugins.manifest import LIMIT, Link, Manifest, Step, edit, parse, read
 
 AT = "/data/@rawr/cli/package.json"
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from rawr_install import install_state, repair
-from rawr_install.drift import Facts
+from rawr_install.plugins import install_state, repair
+from rawr_install.plugins.assess import Facts
 from tests.conftest import Machine, Ran, snapshot
+from tests.install.steps import fail_at, kill_at, lost_in_a_power_cut, need_strace, record
 from tests.plugins.support import entries_of, link, make_linkable, make_manager, make_plugin, manager_file
-from tests.setup.steps import fail_at, kill_at, lost_in_a_power_cut, need_strace, record
 
 STATUS = ("plugins", "status", "--checks", "install")
 LEGACY = "@rawr/plugin-agent-sync"
@@ -240,7 +240,7 @@ def test_a_manifest_that_never_stands_still_is_left_alone(machine: Machine, drif
 
 
 def test_a_repair_waits_for_the_machine_lock_and_names_its_holder(machine: Machine, drifted: Path) -> None:
-    from rawr_install import machine as machine_lock
+    from rawr_install.machine import lock as machine_lock
 
     lock_file = str(machine.home / "state/install.lock")
     with machine_lock.locked(lock_file, "a test"), pytest.raises(Exception, match="a test") as raised:

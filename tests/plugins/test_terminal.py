@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from rawr_install import gate
 from rawr_install.cli import progress
 from rawr_install.cli.table import table
+from rawr_install.plugins import gate
 from tests.conftest import Machine
-from tests.people.terminal import Terminal
 from tests.plugins.support import link, make_linkable, make_manager, make_plugin
+from tests.support.terminal import Terminal
 
 SLOW = """#!/bin/sh
 printf '%s\\n' "$$" > "$0.pid"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rawr_install.gate import judge
+from rawr_install.plugins.gate import judge
 from tests.conftest import Machine, Ran, snapshot
 from tests.plugins.support import make_linkable, make_plugin
 
@@ -275,7 +275,7 @@ def test_enable_all_takes_what_can_run_with_one_gate_and_one_mutation(
 
 
 def test_enable_all_is_one_write_of_the_state(machine: Machine, workspace: Path, gate: Gate) -> None:
-    from tests.setup.steps import need_strace, record
+    from tests.install.steps import need_strace, record
 
     need_strace()
     words = ("plugins", "web", "enable", "all", "--workspace", str(workspace))

@@ -67,13 +67,13 @@ def test_every_mutant_is_caught_by_the_check_that_is_meant_for_it() -> None:
 
 def test_a_mutant_without_a_fault_is_not_caught(tmp_path: Path) -> None:
     mutants = load("mutants_verifiers")
-    harmless = mutants.Mutant("harmless", mutants.TELEMETRY, "event.shape", "rawr_install/events.py", "", "\n")
+    harmless = mutants.Mutant("harmless", mutants.TELEMETRY, "event.shape", "rawr_install/events/log.py", "", "\n")
     assert mutants.run(harmless, whole=False)["caught"] is False
 
 
 def test_a_mutant_that_no_longer_fits_the_source_is_an_error_and_not_a_success() -> None:
     mutants = load("mutants_verifiers")
-    stale = mutants.Mutant("stale", mutants.TELEMETRY, "event.shape", "rawr_install/events.py", "no such text", "")
+    stale = mutants.Mutant("stale", mutants.TELEMETRY, "event.shape", "rawr_install/events/log.py", "no such text", "")
     result = mutants.run(stale, whole=False)
     assert result["caught"] is None
     assert "no such text" in result["message"]

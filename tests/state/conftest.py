@@ -14,8 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from rawr_install import hooks, state
-from rawr_install.state import RepoState, RepoStateMutationOptions, RepoStateMutationResult
+from rawr_install.state import (
+    RepoState,
+    RepoStateMutationOptions,
+    RepoStateMutationResult,
+    failpoints as hooks,
+    store as state,
+)
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

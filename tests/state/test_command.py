@@ -58,7 +58,7 @@ def test_a_dry_run_of_unlock_leaves_no_trace_where_nobody_ever_locked(machine: M
 
 def test_show_tells_who_holds_the_lock_and_for_how_long(machine: Machine, root: Path) -> None:
     code = (
-        "import sys, time; from rawr_install import state\n"
+        "import sys, time; from rawr_install.state import store as state\n"
         "def hold(s): print('held', flush=True); time.sleep(60)\n"
         f"state.mutate_repo_state_atomically({str(root)!r}, hold)"
     )

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import hooks, state
 from rawr_install.errors import LeaseLostError, LockTimeoutError, StateError
-from rawr_install.hooks import HOOK_POINTS
-from rawr_install.state import RepoState
-from tests.peers.actors import Actor, crowd
+from rawr_install.state import RepoState, failpoints as hooks, store as state
+from rawr_install.state.failpoints import HOOK_POINTS
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -33,6 +31,7 @@ from tests.state.conftest import (
     once_at,
     program,
 )
+from tests.support.peers.actors import Actor, crowd
 
 
 @pytest.mark.parametrize(("case", "point"), [(28, "staged"), (28, "mutated"), (29, "checked"), (30, "committed")])
@@ -226,7 +225,7 @@ def test_an_interpreter_that_exits_while_a_thread_waits_leaves_nothing_behind(ro
         holder.expect("held")
         ran = program(f"""
             import threading, time
-            from rawr_install import state
+            from rawr_install.state import store as state
             for name in "ab":
                 threading.Thread(target=state.enable_plugin, args=({str(root)!r}, name), daemon=True).start()
             time.sleep(0.3)
@@ -290,7 +289,7 @@ def test_a_forked_child_takes_the_lock_like_any_other_process(root: Path) -> Non
 def test_case_36_a_forked_child_does_not_keep_its_killed_parents_beacon_alight(root: Path) -> None:
     code = f"""
 import os, signal, time
-from rawr_install import state
+from rawr_install.state import store as state
 def change(found):
     if os.fork() == 0:
         print(os.getpid(), flush=True)

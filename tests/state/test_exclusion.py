@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import state
 from rawr_install.errors import LockTimeoutError, NestedMutationError
-from rawr_install.state import RepoState
-from tests.peers.actors import Actor, crowd, needs_node, together
+from rawr_install.state import RepoState, store as state
 from tests.state.conftest import add, enabled, lease_of, leave_lock, litter, lock_file, mutate, once_at
+from tests.support.peers.actors import Actor, crowd, needs_node, together
 
 FORK = multiprocessing.get_context("fork")
 

@@ -13,9 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import durable, folder as folders, hooks, judgement, processes, schema, state, volume
+from rawr_install import atomic as durable
 from rawr_install.errors import LockTimeoutError, StateCorruptError, StateError, StateUnreadableError
-from tests.peers.actors import NODE, Actor, needs_node
+from rawr_install.state import (
+    directory as folders,
+    document as schema,
+    failpoints as hooks,
+    filesystem as volume,
+    holder as judgement,
+    processes,
+    store as state,
+)
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -32,10 +40,11 @@ from tests.state.conftest import (
     program,
     strace,
 )
+from tests.support.peers.actors import NODE, Actor, needs_node
 
 REPORT = """
     import json
-    from rawr_install import state
+    from rawr_install.state import store as state
     from rawr_install.errors import RawrError
     try:
         made = state.mutate_repo_state_atomically({root!r}, state.switch(["mine"], on=True))
@@ -346,7 +355,7 @@ def test_case_55_on_a_network_file_system_no_kernel_lock_is_asked_for(root: Path
     mounts = root / "mountinfo"
     mounts.write_text("1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / " + str(root) + " rw - nfs4 server:/x rw\n")
     log = root / "log"
-    code = f"from rawr_install import volume\nvolume.MOUNTINFO = {str(mounts)!r}\n"
+    code = f"from rawr_install.state import filesystem as volume\nvolume.MOUNTINFO = {str(mounts)!r}\n"
     ran = program(
         code + "\n".join(line[4:] for line in REPORT.format(root=str(root)).splitlines()),
         *strace("-o", str(log), "-e", "trace=flock,linkat"),
@@ -437,7 +446,7 @@ def test_case_57_the_pid_of_the_dead_is_dead() -> None:
 def test_case_58_the_uncontended_path_imports_no_filelock() -> None:
     code = """
         import sys, tempfile
-        from rawr_install import state
+        from rawr_install.state import store as state
         with tempfile.TemporaryDirectory() as root:
             state.enable_plugin(root, "a")
             state.get_repo_state(root)

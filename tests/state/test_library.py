@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import state
 from rawr_install.errors import NestedMutationError, StateCorruptError, StateError, StateVersionError, UsageError
-from rawr_install.schema import RepoState
+from rawr_install.state import store as state
+from rawr_install.state.document import RepoState
 
 FORK = multiprocessing.get_context("fork")
 

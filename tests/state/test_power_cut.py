@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.setup.steps import MUTATING, lost_in_a_power_cut, steps_of
+from tests.install.steps import MUTATING, lost_in_a_power_cut, steps_of
 from tests.state.conftest import add, mutate, needs_strace, program, strace
 
 

@@ -11,7 +11,7 @@ from tests.state.conftest import add, enabled, lock_file, mutate, needs_strace, 
 
 MUTATE = """
 import json
-from rawr_install import state
+from rawr_install.state import store as state
 from rawr_install.errors import RawrError
 try:
     state.mutate_repo_state_atomically({root!r}, {mutator})

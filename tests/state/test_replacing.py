@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rawr_install import set_repo_state, state
+from rawr_install import set_repo_state
 from rawr_install.errors import StateCorruptError, StateError, StateVersionError
-from rawr_install.state import RepoState
+from rawr_install.state import RepoState, store as state
 from tests.state.conftest import add, enabled, folder, lock_file, mutate
 
 

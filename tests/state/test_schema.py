@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rawr_install import schema
 from rawr_install.errors import StateCorruptError, StateVersionError
-from rawr_install.schema import RepoState
-from rawr_install.state import switch
+from rawr_install.state import document as schema, switch
+from rawr_install.state.document import RepoState
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -15,10 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import judgement, processes, state
 from rawr_install.errors import LockTimeoutError
-from rawr_install.state import RepoState
-from tests.peers.actors import HERE, NODE, Actor, crowd, needs_node
+from rawr_install.state import RepoState, holder as judgement, processes, store as state
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -32,6 +30,7 @@ from tests.state.conftest import (
     needs_root,
     once_at,
 )
+from tests.support.peers.actors import HERE, NODE, Actor, crowd, needs_node
 
 UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
 SOON = 1.5 if processes.sees_all_processes() else 3.0  # how long a dead pid may block; a timeout, not a measurement

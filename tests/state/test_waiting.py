@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.peers.actors import Actor
 from tests.state.conftest import enabled, folder, lock_file
+from tests.support.peers.actors import Actor
 
 TAKE_THE_QUEUE = """
 import fcntl, os, sys, time

@@ -1,0 +1,197 @@
+"""The tour: the product's story told by running it, in a home that is thrown away.
+
+Every step is a real command in a real process, and says beforehand how it must
+end. A step that ends otherwise ends the tour: what it shows is true, or it
+fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rawr_install.demo import sample
+from rawr_install.dispatch import program
+from rawr_install.dispatch.workspace import discover
+from rawr_install.errors import RawrError, UsageError
+from rawr_install.machine import entry
+
+STEP_SECONDS = 60.0
+WORKSPACES = ("alpha", "beta")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command: what it shows, where it runs (below the home), and how it must end."""
+
+    title: str
+    argv: tuple[str, ...]
+    shows: tuple[str, ...]
+    code: int = 0
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step that was run; ``missing`` are the expected texts that its output lacks."""
+
+    step: Step
+    code: int
+    output: str
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        words = " ".join(self.output.split())  # wrapped lines count as one
+        return tuple(text for text in self.step.shows if text not in words)
+
+    @property
+    def passed(self) -> bool:
+        return self.code == self.step.code and not self.missing
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "title": self.step.title,
+            "folder": os.path.join("~", self.step.folder) if self.step.folder else "~",
+            "argv": list(self.step.argv),
+            "exitCode": self.code,
+            "expectedExitCode": self.step.code,
+            "output": self.output,
+            "missing": list(self.missing),
+            "pass": self.passed,
+        }
+
+
+def _toolkit(words: str) -> tuple[str, ...]:
+    return ("rawr-install", *words.split())
+
+
+GREET = ("rawr", "greet", "dear reader")
+FOLLOWS = "rawr runs the workspace you are in."
+STORY = (
+    Step("in a workspace, rawr is its own CLI", GREET, ("workspace alpha.", "argument: dear reader"), folder="alpha"),
+    Step("in another one, that one's", GREET, ("workspace beta.",), folder="beta/plugins/web"),
+    Step("there is nothing to install", _toolkit("install"), ("Nothing to do:", "runs the workspace you are in")),
+    Step("doctor agrees", _toolkit("doctor global"), (FOLLOWS,), folder="alpha"),
+    Step("outside, rawr runs nothing", GREET, ("NO_WORKSPACE", "rawr-install fallback enable"), 127),
+    Step("you may choose an owner", _toolkit("activate alpha"), ("~/alpha is this machine's owner now.",)),
+    Step("and let rawr use it outside", _toolkit("fallback enable"), ("Owner fallback: enabled.",)),
+    Step("now it does, and says so", GREET, ("running the owner's CLI", "workspace alpha.")),
+    Step("another workspace becomes the owner", _toolkit("activate beta"), ("it was ~/alpha.",)),
+    Step("its folder moves", ("mv", "beta", "beta-moved"), ()),
+    Step("so there is no owner to run", GREET, ("OWNER_VANISHED",), 127),
+    Step("doctor finds out why", _toolkit("doctor global"), ("owner.vanished", "fallback.bad-owner")),
+    Step("rollback undoes the last change", _toolkit("rollback"), ("Rolled back",)),
+    Step("all is well again", _toolkit("doctor global --strict"), (FOLLOWS,)),
+    Step("and the owner's CLI runs", GREET, ("workspace alpha.",)),
+)
+
+
+def prepare(parent: str | None = None) -> str:
+    """Make the throw-away home with its workspaces, in ``parent`` or the temporary folder; returns its real path.
+
+    Raises UsageError ``TOUR_NO_ROOM`` where that is impossible or would be inside a workspace.
+    """
+    import tempfile
+
+    try:
+        home = os.path.realpath(tempfile.mkdtemp(prefix="rawr-tour-", dir=parent))
+    except OSError as error:
+        raise _no_room(f"No temporary folder can be made: {error}.") from None
+    try:
+        if around := discover(home, {}).root:
+            raise _no_room(f"The temporary folder is inside the workspace {around}, so nothing there is outside one.")
+        for name in WORKSPACES:
+            sample.create(os.path.join(home, name), name)
+    except BaseException as error:
+        clear(home)
+        if isinstance(error, OSError):
+            raise _no_room(f"The sample workspaces cannot be made in {home}: {error}.") from None
+        raise
+    return home
+
+
+def _no_room(message: str) -> UsageError:
+    return UsageError(message, code="TOUR_NO_ROOM", hint="choose another temporary folder: TMPDIR=/some/folder")
+
+
+def clear(home: str) -> bool:
+    """Remove the throw-away home; False when something of it stays."""
+    import shutil
+
+    shutil.rmtree(home, ignore_errors=True)
+    return not os.path.lexists(home)
+
+
+def take(home: str, environ: Mapping[str, str]) -> Iterator[Taken]:
+    """Run the story step by step, up to and including the first step that does not do what it says."""
+    env = environment(home, scripts_folder(), environ)
+    for step in STORY:
+        taken = _run(step, home, env)
+        yield taken
+        if not taken.passed:
+            return
+
+
+def environment(home: str, scripts: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The steps' environment: the throw-away home, a PATH of its own, and nothing that leads elsewhere."""
+    kept = {name: value for name, value in environ.items() if not name.startswith(("RAWR_", "XDG_", "BUN_", "GIT_"))}
+    path = os.pathsep.join((scripts, os.path.join(home, ".bun", "bin"), os.defpath))
+    return {**kept, "HOME": home, "PATH": path}
+
+
+def scripts_folder() -> str:
+    """The folder that holds both of this toolkit's commands; raises RawrError ``TOOLKIT_DAMAGED`` without one."""
+    import sysconfig
+
+    # argv[0] where it was started by name; beside the interpreter in a venv; the user scheme of `pip install --user`.
+    # After `python -c`, argv[0] is no path, and its folder would be the current one.
+    named = os.path.basename(sys.argv[0]) == "rawr-install"
+    started = [os.path.dirname(os.path.abspath(sys.argv[0]))] if named else []
+    places = [*started, os.path.dirname(sys.executable), sysconfig.get_path("scripts")]
+    places += [sysconfig.get_path("scripts", scheme) for scheme in sysconfig.get_scheme_names() if "user" in scheme]
+    for folder in (
+        *places,
+        *(os.path.dirname(os.path.realpath(os.path.join(place, "rawr-install"))) for place in places),
+    ):
+        if entry.look(os.path.join(folder, "rawr")).kind == "shim" and os.access(
+            os.path.join(folder, "rawr-install"), os.X_OK
+        ):
+            return folder
+    raise RawrError(
+        f"The commands rawr and rawr-install are not beside {sys.executable}.",
+        code="TOOLKIT_DAMAGED",
+        hint="reinstall rawr-install",
+    )
+
+
+def _run(step: Step, home: str, env: dict[str, str]) -> Taken:
+    import subprocess
+
+    started = program.find(step.argv[0], env["PATH"])  # all of whose folders are absolute: environment() made it
+    try:
+        done = subprocess.run(
+            [started or step.argv[0], *step.argv[1:]],
+            cwd=os.path.join(home, step.folder),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=STEP_SECONDS,
+        )
+    except subprocess.TimeoutExpired as late:
+        return Taken(step, 124, f"{_text(late.stdout)}(no end within {STEP_SECONDS:.0f} s)\n")
+    except OSError as error:
+        return Taken(step, 127, f"{step.argv[0]} cannot be started: {error}\n")
+    return Taken(step, done.returncode, _text(done.stdout))
+
+
+def _text(output: bytes | None) -> str:
+    return (output or b"").decode("utf-8", "replace")
+
+
+def prompt(step: Step) -> str:
+    """The step's command as it would be typed."""
+    return f"~/{step.folder} $ ".replace("~/ ", "~ ") + shlex.join(step.argv)

@@ -1,0 +1,77 @@
+"""Checks of the current instance's state file and its lock. Pure."""
+
+from __future__ import annotations
+
+from rawr_install.doctor.checks.registry import check, command, without_instance
+from rawr_install.machine.facts import Facts, State
+from rawr_install.report import Finding, Remedy
+
+
+def _state(facts: Facts) -> State | None:
+    return facts.instance.state if facts.instance else None
+
+
+def _of_file(facts: Facts, status: str, check_id: str, remedy: Remedy, fixable: bool = False) -> Finding | None:
+    state = _state(facts)
+    if state is None or state.file_status != status:
+        return None
+    return Finding(check_id, "warn", state.error, {"path": state.path, "status": status}, remedy, fixable=fixable)
+
+
+def _for_root(facts: Facts, verb: str) -> Remedy:
+    return command("state", verb, "--workspace", facts.instance.root if facts.instance else "")
+
+
+@check("state.corrupt", "the state file is a state", without_instance)
+def corrupt(facts: Facts) -> Finding | None:
+    return _of_file(facts, "corrupt", "state.corrupt", _for_root(facts, "recover"), fixable=True)
+
+
+@check("state.newer-version", "the state file is of a version that the toolkit knows", without_instance)
+def newer_version(facts: Facts) -> Finding | None:
+    remedy = Remedy("upgrade the toolkit: pipx upgrade rawr-install")
+    return _of_file(facts, "version", "state.newer-version", remedy)
+
+
+@check("state.unreadable", "the state file can be read", without_instance)
+def unreadable(facts: Facts) -> Finding | None:
+    return _of_file(facts, "unreadable", "state.unreadable", Remedy("make it a regular file that you may read"))
+
+
+@check("state.lock-held", "nobody is changing the state just now", without_instance)
+def lock_held(facts: Facts) -> Finding | None:
+    state = _state(facts)
+    if state is None or state.lock_status != "held":
+        return None
+    since = "" if state.held_for is None else f" for {state.held_for:.0f} seconds"
+    summary = f"The state's lock is held by process {state.holder.get('pid', '?')}{since}."
+    return Finding("state.lock-held", "info", summary, {"holder": dict(state.holder)})
+
+
+@check("state.lock-abandoned", "no dead process left the state's lock behind", without_instance)
+def lock_abandoned(facts: Facts) -> Finding | None:
+    state = _state(facts)
+    if state is None or state.lock_status != "abandoned":
+        return None
+    summary = f"The state's lock was left behind by process {state.holder.get('pid', '?')}, which is gone."
+    remedy = _for_root(facts, "unlock")
+    return Finding("state.lock-abandoned", "warn", summary, {"holder": dict(state.holder)}, remedy, fixable=True)
+
+
+@check("state.lock-unreadable", "the state's lock says who holds it", without_instance)
+def lock_unreadable(facts: Facts) -> Finding | None:
+    state = _state(facts)
+    if state is None or state.lock_status != "unreadable":
+        return None
+    summary = f"The state's lock beside {state.path} does not say who holds it."
+    remedy = _for_root(facts, "unlock")
+    return Finding("state.lock-unreadable", "warn", summary, {"holder": dict(state.holder)}, remedy)
+
+
+@check("state.not-local", "the state lies on a file system whose locks can be relied upon", without_instance)
+def not_local(facts: Facts) -> Finding | None:
+    state = _state(facts)
+    if state is None or not state.degraded:
+        return None
+    summary = f"{state.path}: {', '.join(state.degraded)}; the lock works there, but slower and without its guard."
+    return Finding("state.not-local", "info", summary, {"degraded": state.degraded})

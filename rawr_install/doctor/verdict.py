@@ -1,0 +1,67 @@
+"""Healthy or not, and if not, why: the rule that the wire's ``ok`` follows. Pure.
+
+Healthy: the first executable ``rawr`` on PATH is ours and leads to the current
+instance. A link does when its real path is the workspace CLI's and the
+Bun-global entry resolves to the same file; our shell entry does when it would
+run that workspace for somebody who stands in it. Where there is no instance to
+lead to, an entry of ours is enough.
+"""
+
+from __future__ import annotations
+
+from rawr_install.machine.entry import Entry
+from rawr_install.machine.facts import Facts, Instance
+
+
+def reason(facts: Facts) -> str:
+    """The id of the check that explains why the machine is unhealthy; empty when it is healthy."""
+    instance = facts.instance
+    if instance is None:
+        return "workspace.variable" if facts.refused else _about_entry(facts, None)
+    if not instance.cli.exists or instance.cli.real is None:
+        return "workspace.cli-missing"
+    if not instance.cli.executable:
+        return "workspace.cli-not-executable"
+    return _about_entry(facts, instance)
+
+
+def _about_entry(facts: Facts, instance: Instance | None) -> str:
+    first = facts.command
+    if first is None:
+        return _nothing_runs(facts)
+    if first.kind == "workspace-link":
+        return _about_link(facts, instance, first) if instance else ""
+    if first.kind == "shim":
+        return _about_shim(facts, instance) if instance else ""
+    if first.kind == "version-manager":
+        return "path.version-manager"
+    return "path.shadowed" if any(entry.executable and entry.ours for entry in facts.entries) else _foreign(facts)
+
+
+def _nothing_runs(facts: Facts) -> str:
+    if any(entry.kind == "dangling" for entry in (*facts.entries, facts.bun_entry)):
+        return "entry.dangling"
+    if facts.bun_entry.kind == "missing" and facts.off_path is None:
+        return "entry.foreign" if facts.entries else "entry.missing"
+    return _foreign(facts)
+
+
+def _foreign(facts: Facts) -> str:
+    usable = facts.bun_entry.ours and facts.bun_entry.executable
+    if usable and not facts.path.has_bun:
+        return "path.bun-missing"
+    return "path.entry-missing" if facts.off_path else "entry.foreign"
+
+
+def _about_link(facts: Facts, instance: Instance, first: Entry) -> str:
+    if first.real != instance.cli.real:
+        return "entry.other-instance"
+    return "" if facts.bun_entry.real == instance.cli.real else "entry.outside-bun"
+
+
+def _about_shim(facts: Facts, instance: Instance) -> str:
+    if facts.refused:
+        return "workspace.variable"
+    if instance.shim_runs != instance.root:
+        return "entry.other-instance"
+    return "" if instance.trusted else "workspace.untrusted"

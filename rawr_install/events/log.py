@@ -1,0 +1,214 @@
+"""The local event log: one JSON object a line, appended by many processes, bounded, never in the way.
+
+Promise. :func:`emit` never raises and never waits. A line is at most 4 KiB and
+goes out in one ``write(2)`` on a descriptor opened with ``O_APPEND``, so lines
+of several processes do not mix. The log is ``events.jsonl`` in the toolkit's
+state folder; at 1 MiB it becomes ``events.jsonl.1`` (the one before that is
+dropped). ``RAWR_EVENTS=off`` records nothing.
+
+A line holds ``eventId, ts, type, pid`` and the event's own fields; ``runId``
+too while a changing command runs. A line that would be too long has its
+largest fields cut, and names them in ``truncated``.
+
+Importing this module is cheap: the lock does it in passing. What reads the log
+is :mod:`rawr_install.events.reader`.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # typing's own constant would cost importing typing
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rawr_install.errors import RawrError
+
+SWITCH_VARIABLE = "RAWR_EVENTS"
+LINE_LIMIT = 4096
+FILE_LIMIT = 1 << 20
+_CUT = 256
+_MOST_CUTS = 8
+_KEPT = ("eventId", "ts", "type", "pid", "runId")
+
+
+def emit(event_type: str, **fields: object) -> None:
+    """Record one event; never raises, never a reason for a command to fail."""
+    try:
+        from rawr_install.events.telemetry import identifier, iso, unix_ms
+
+        moment = unix_ms()
+        if Run.current:
+            Run.current.begin()
+            fields.setdefault("runId", Run.current.id)
+        record({"eventId": identifier("evt", moment), "ts": iso(moment), "type": event_type, **fields})
+    except Exception:
+        return
+
+
+def begin_run() -> None:
+    """Record that the current command's run has started; called before its first write, never raises."""
+    if Run.current:
+        Run.current.begin()
+
+
+def forget_run() -> None:
+    """Record no end of the current command's run: it has just removed the log itself."""
+    if Run.current:
+        Run.current.forgotten = True
+
+
+class Run:
+    """One run of a changing command, for ``with``: ``run.started``, then ``run.completed`` or ``run.failed``.
+
+    The start is recorded when the run begins to change something
+    (:func:`begin_run`, or any event of its own) and at the latest when it
+    ends: a command that finds everything in place must write nothing, so it
+    is no run at all (set :attr:`unchanged`).
+    """
+
+    current: Run | None = None
+
+    def __init__(self, workflow: str) -> None:
+        from rawr_install.events.telemetry import identifier, unix_ms
+
+        self.workflow = workflow
+        self.started = unix_ms()
+        self.id = identifier("run", self.started)
+        self.failure: RawrError | None = None
+        self.unchanged = self.forgotten = False
+        self._begun = False
+        self._outer: Run | None = None
+
+    def __enter__(self) -> Run:
+        self._outer, Run.current = Run.current, self
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _t: TracebackType | None
+    ) -> None:
+        try:
+            if self.forgotten:
+                return
+            if error or self.failure:
+                self._end("failed", error or self.failure)
+            elif self._begun or not self.unchanged:
+                self._end("completed", None)
+        finally:
+            Run.current = self._outer
+
+    def begin(self) -> None:
+        """Record the start, once, with the time at which the command started."""
+        if not self._begun:
+            self._begun = True
+            self._say("run.started", "running", self.started)
+
+    def _end(self, status: str, error: BaseException | None) -> None:
+        from rawr_install.events.telemetry import unix_ms
+
+        self.begin()
+        moment = unix_ms()
+        output: dict[str, object] = {"durationMs": moment - self.started}
+        if error:
+            output["code"] = getattr(error, "code", type(error).__name__)
+        self._say(f"run.{status}", status, moment, str(error) if error else None, output)
+
+    def _say(self, kind: str, status: str, moment: int, detail: str | None = None, output: object = None) -> None:
+        try:
+            from rawr_install.events.telemetry import CreateDeskEventInput, create_desk_event
+
+            made = CreateDeskEventInput(self.id, self.workflow, kind, status, detail=detail, payload=output)
+            record({**create_desk_event(made, moment)})
+        except Exception:
+            return
+
+
+# -- writing ---------------------------------------------------------------
+
+
+def record(event: dict[str, object]) -> None:
+    """Append a complete event; may raise."""
+    if os.environ.get(SWITCH_VARIABLE) != "off":
+        append(log_path(), encoded({**event, "pid": os.getpid()}))
+
+
+def log_path() -> str:
+    """Where this process's events go; raises UsageError where there is no home."""
+    from rawr_install.paths import Places
+
+    return Places.from_environ(os.environ).events_file
+
+
+def encoded(event: dict[str, object]) -> bytes:
+    """The event as one line of at most 4 KiB; what had to be cut is named in ``truncated``."""
+    line = _dumped(event)
+    if len(line) <= LINE_LIMIT:
+        return line
+    sizes = {name: len(_dumped(value)) for name, value in event.items() if name not in _KEPT}
+    largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:_MOST_CUTS]
+    for number, name in enumerate(largest, 1):
+        event = {**event, name: _shortened(event[name]), "truncated": largest[:number]}
+        line = _dumped(event)
+        if len(line) <= LINE_LIMIT:
+            return line
+    return _dumped({**{name: str(event.get(name))[:_CUT] for name in _KEPT}, "truncated": ["*"]})
+
+
+def _dumped(value: object) -> bytes:
+    import json
+
+    return json.dumps(value, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+
+
+def _shortened(value: object) -> str | None:
+    return value[:_CUT] + "…" if isinstance(value, str) and len(value) > _CUT else None
+
+
+def append(path: str, line: bytes) -> None:
+    """Append one line in one write, after a rotation where one is due; raises OSError."""
+    _rotate_when_full(path)
+    fd = _opened(path)
+    try:
+        # A log that nobody can set aside stays bounded all the same. Nothing is
+        # done here about a torn last line (power, a full disk): a size seen while
+        # another process appends may lie inside its line, so the reader mends that.
+        if os.fstat(fd).st_size < 2 * FILE_LIMIT:
+            os.write(fd, line)
+    finally:
+        os.close(fd)
+
+
+def _opened(path: str) -> int:
+    # O_NONBLOCK: somebody's FIFO in this place must not make a command wait for its reader.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def _rotate_when_full(path: str) -> None:
+    try:
+        if os.stat(path).st_size >= FILE_LIMIT:
+            _rotate(path)
+    except OSError:
+        return  # no log yet, or somebody else is at it: both are fine
+
+
+def _rotate(path: str) -> None:
+    """Set the full log aside; raises OSError when somebody else is at it.
+
+    The lock on the full file's own inode decides who renames, and the name is
+    looked at again under it: two processes that both saw a full log would
+    otherwise rename twice, the second time a log that was just begun.
+    """
+    import fcntl
+
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(fd), os.stat(path)) and os.fstat(fd).st_size >= FILE_LIMIT:
+            os.replace(path, path + ".1")
+    finally:
+        os.close(fd)

@@ -1,0 +1,164 @@
+"""Reading the event log: every line of it, torn and foreign ones included; no lock is taken."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from rawr_install.errors import UsageError
+from rawr_install.events.telemetry import iso
+
+# Longer than any line of ours; a foreign file without line ends is read in such pieces.
+_PIECE = 1 << 16
+_OPENING = '{"eventId":'
+_POLL_SECONDS = 0.2
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the log: ``event`` is None where the line is torn or no event of ours."""
+
+    text: str
+    event: dict[str, object] | None
+
+
+def parse(raw: bytes) -> list[Line]:
+    """Judge what stands between two line ends; an event has the strings ``eventId``, ``ts`` and ``type``.
+
+    A writer that was cut off (power, a full disk) left no line end, so the next
+    event stands behind its torn one: that gives two lines.
+    """
+    text = raw.decode("utf-8", "replace").rstrip("\r")
+    event = _event(text)
+    start = text.rfind(_OPENING)
+    if event is None and start > 0:
+        return [Line(text[:start], None), Line(text[start:], _event(text[start:]))]
+    return [Line(text, event)] if text.strip() else []
+
+
+def _event(text: str) -> dict[str, object] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    ours = isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("eventId", "ts", "type"))
+    return value if ours else None
+
+
+class _Source:
+    """One open log, read line by line as it grows."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self._pending = b""
+
+    def same_as(self, other: _Source) -> bool:
+        """Whether both are open on one file."""
+        return os.path.sameopenfile(self.file.fileno(), other.file.fileno())
+
+    def lines(self) -> Iterator[Line]:
+        """The whole lines that are there now."""
+        if os.fstat(self.file.fileno()).st_size < self.file.tell():
+            self.file.seek(0)  # emptied by hand
+        while data := self.file.read(_PIECE):
+            *whole, self._pending = (self._pending + data).split(b"\n")
+            for raw in whole:
+                yield from parse(raw)
+            if len(self._pending) > _PIECE:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[Line]:
+        """What stands after the last line end: a torn line, or one of another program."""
+        pending, self._pending = self._pending, b""
+        yield from parse(pending)
+
+    def close(self) -> Iterator[Line]:
+        """Everything that is left; the file is closed."""
+        with self.file:
+            yield from self.lines()
+            yield from self.rest()
+
+
+def read(path: str) -> Iterator[Line]:
+    """Every line, the log that was set aside first; a missing log has none. Raises OSError for an unreadable one."""
+    for source in _open_both(path):
+        yield from source.close()
+
+
+def follow(path: str) -> Generator[Line, None, None]:
+    """Every line there is, then each new one as it is written, across rotations; ends only by an exception."""
+    sources = _open_both(path)
+    current = sources.pop() if sources else None
+    for aside in sources:
+        yield from aside.close()
+    try:
+        while True:
+            if current:
+                yield from current.lines()
+            newer = _open(path)
+            if newer and not (current and newer.same_as(current)):
+                yield from current.close() if current else ()
+                current = newer
+                continue
+            if newer:
+                newer.file.close()
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if current:
+            current.file.close()
+
+
+def _open_both(path: str) -> list[_Source]:
+    # The current log first: a rotation between the two opens then shows as the
+    # same inode twice, and loses nothing once the new log is opened as well.
+    current, aside = _open(path), _open(path + ".1")
+    if current and aside and current.same_as(aside):
+        current.file.close()
+        current = _open(path)
+    return [source for source in (aside, current) if source]
+
+
+def _open(path: str) -> _Source | None:
+    try:
+        return _Source(open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb"))
+    except FileNotFoundError:
+        return None
+
+
+# -- choosing --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which events are wanted: not before ``since`` (ISO 8601, UTC, ms, Z), of one of ``types``; empty is all."""
+
+    since: str = ""
+    types: Sequence[str] = ()
+
+    def takes(self, event: dict[str, object]) -> bool:
+        """Whether the event is wanted; ``lock`` takes every ``lock.*``."""
+        kind = str(event["type"])
+        wanted = not self.types or any(kind == name or kind.startswith(name + ".") for name in self.types)
+        return wanted and str(event["ts"]) >= self.since
+
+
+def parse_since(text: str, now_ms: int) -> str:
+    """``10m``, ``2h``, ``3d`` ago or an ISO 8601 moment, as a time stamp of the log; raises UsageError."""
+    if match := re.fullmatch(r"([0-9]{1,9})([smhd])", text):
+        return iso(max(0, now_ms - int(match[1]) * _UNITS[match[2]] * 1000))
+    try:
+        moment = datetime.fromisoformat(text)
+        return iso(int(moment.timestamp() * 1000))  # a moment without a zone is local time
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"--since {text!r} is neither a time span nor an ISO 8601 moment.",
+            code="BAD_SINCE",
+            hint="for example: --since 10m, --since 2d, --since 2026-01-31T08:00:00Z",
+        ) from None

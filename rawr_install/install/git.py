@@ -1,0 +1,59 @@
+"""The few questions that `refresh` asks git. Starts git, changes nothing, takes no lock of its index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from rawr_install.dispatch import program
+
+GIT_SECONDS = 30.0
+# A hook runs with these set for its own repository, some as relative paths;
+# asking about a folder must not be answered for another (gitignored worktrees,
+# a workspace below the top level).
+_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+
+
+def toplevel(folder: str, environ: Mapping[str, str]) -> str | None:
+    """The real path of the work tree that ``folder`` is in; None outside one, or without git."""
+    shown = _ask(folder, environ, "rev-parse", "--show-toplevel")
+    return os.path.realpath(os.fsdecode(shown.removesuffix(b"\n"))) if shown else None
+
+
+def commit(folder: str, name: str, environ: Mapping[str, str]) -> str | None:
+    """The full id of the commit that ``name`` means; None where it means none (the null id, an unborn branch)."""
+    shown = _ask(folder, environ, "rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}")
+    return shown.decode("ascii").strip() if shown else None
+
+
+def changed(
+    folder: str, old: str, new: str | None, paths: tuple[str, ...], environ: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """Which of ``paths`` (pathspecs relative to ``folder``) differ between two commits, or, with ``new`` None, between
+    ``old`` and the files on disk; None when git can't tell (a commit that is gone)."""
+    commits = (old,) if new is None else (old, new)
+    options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative", "--ignore-submodules=dirty")
+    shown = _ask(folder, environ, "diff", *options, *commits, "--", *paths)
+    return None if shown is None else tuple(os.fsdecode(name) for name in shown.split(b"\0") if name)
+
+
+def _ask(folder: str, environ: Mapping[str, str], *words: str) -> bytes | None:
+    """git's answer, or None for a refusal."""
+    import subprocess
+
+    git = program.resolve("git", environ.get("PATH"))
+    if git is None:
+        return None
+    env = {name: value for name, value in environ.items() if name not in _OWN}
+    try:
+        done = subprocess.run(
+            [git, "--no-optional-locks", *words],
+            cwd=folder,
+            env=program.environment(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,216 @@
+"""Look at the machine once: everything that a plan is made from, as frozen values."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from rawr_install.dispatch.workspace import Owner, cli_path, discover, folders_up, is_trusted, is_workspace, read_owner
+from rawr_install.errors import RefusedError, UsageError
+from rawr_install.install import shell_entry
+from rawr_install.install.place import entries_in, mode_and_path, path_folders
+from rawr_install.machine import entry as entries, receipt
+from rawr_install.machine.change import Value, file_value, free_aside, read_value
+from rawr_install.machine.entry import Entry
+from rawr_install.machine.history import Record, read as read_history
+from rawr_install.machine.receipt import Receipt
+from rawr_install.paths import Places
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One workspace: its real path, its CLI, and what stands in the way of running it."""
+
+    root: str
+    cli: str
+    cli_status: str  # ok | missing | not-executable
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line."""
+
+    mode: str | None = None
+    bin_dir: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands now at a name that the receipt or the history speaks of."""
+
+    value: Value
+    foreign: bool
+    asides: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The machine as found.
+
+    ``mode`` and ``entry`` are the kind and place that a command is about.
+    ``on_path`` is whether PATH has the entry's folder; ``ahead`` is the command
+    that PATH finds before it.
+    """
+
+    instance: Instance | None
+    request: Request
+    owner: Owner
+    owner_path: str
+    owner_value: Value
+    mode: str
+    entry: Entry
+    entry_value: Value
+    entry_aside: str
+    bin_dir_problem: str | None
+    on_path: bool
+    ahead: Entry | None
+    shell_entry: Value
+    receipt: Receipt
+    receipt_file: str
+    receipt_value: Value
+    history: tuple[Record, ...]
+    seen: Mapping[str, Found]
+
+
+def look(places: Places, request: Request) -> Facts:
+    """Read everything that a plan may need but the instance; writes nothing.
+
+    Raises RawrError for a broken receipt or history.
+    """
+    items = receipt.read(places.receipt_file)
+    records = read_history(places.history_file)
+    folders = path_folders(places)
+    bin_dir = os.path.join(_current_folder(), os.path.normpath(request.bin_dir)) if request.bin_dir else None
+    mode, path = mode_and_path(places, request.mode, bin_dir, entries_in(folders), items)
+    try:
+        owner_value, entry_value = read_value(owner_place(places)), read_value(path)
+        receipt_value = read_value(places.receipt_file)
+        seen = _look_at_known(items, records)
+    except OSError as error:
+        raise RefusedError(
+            f"{error.filename} cannot be read ({error.strerror}), so it could not be put back.",
+            code="UNREADABLE",
+            hint="make it readable for you, or move it away",
+        ) from None
+    own = os.path.realpath(os.path.dirname(path))
+    before = tuple(takewhile(lambda folder: os.path.realpath(folder) != own, folders))
+    return Facts(
+        instance=None,
+        request=request,
+        owner=read_owner(places.owner_file),
+        owner_path=owner_place(places),
+        owner_value=owner_value,
+        mode=mode,
+        entry=entries.look(path),
+        entry_value=entry_value,
+        entry_aside=free_aside(path),
+        bin_dir_problem=_folder_problem(os.path.dirname(path)),
+        on_path=len(before) < len(folders),
+        ahead=entries.first_command(iter(entries_in(before))),
+        shell_entry=file_value(shell_entry.contents(), 0o755),
+        receipt=items,
+        receipt_file=places.receipt_file,
+        receipt_value=receipt_value,
+        history=tuple(records),
+        seen=seen,
+    )
+
+
+def _look_at_known(items: Receipt, records: Sequence[Record]) -> dict[str, Found]:
+    waiting: dict[str, set[str]] = {}
+    roles: dict[str, str] = {}
+    for item in items:
+        roles[item.path] = item.role
+        waiting.setdefault(item.path, set()).add(item.setAside or "")
+    for change in (change for record in records for change in record.changes):
+        roles[change.path] = change.role
+        waiting.setdefault(change.path, set()).add(change.aside or "")
+    return {path: _found(path, role, waiting[path]) for path, role in roles.items()}
+
+
+def _found(path: str, role: str, asides: set[str]) -> Found:
+    value = read_value(path)
+    found = entries.look(path)
+    foreign = role == "entry" and value.kind != "absent" and not found.ours
+    return Found(value, foreign or value.kind == "kept", frozenset(filter(os.path.lexists, asides - {""})))
+
+
+def owner_place(places: Places) -> str:
+    """Where the owner file is written: through a link that leads to a file (dotfile managers make such links)."""
+    path = places.owner_file
+    return os.path.realpath(path) if os.path.islink(path) and os.path.isfile(path) else path
+
+
+def _folder_problem(folder: str) -> str | None:
+    """Why no entry can be made in ``folder``: ``not-a-folder``, ``not-writable``, or None."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return "not-a-folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else "not-writable"
+
+
+def find_instance(places: Places, named: str | None) -> Instance:
+    """The workspace that a command is about: the one named, else the one of the current folder.
+
+    Raises UsageError ``NOT_A_WORKSPACE`` or ``NO_WORKSPACE``, RefusedError
+    ``WORKSPACE_CLI_MISSING``.
+    """
+    cwd = _current_folder()
+    if named is not None:
+        root = os.path.realpath(os.path.join(cwd, named))
+        if not is_workspace(root):
+            raise UsageError(
+                f"{root} is no workspace: it needs a package.json file and a plugins folder.",
+                code="NOT_A_WORKSPACE",
+                hint=_root_hint(root),
+            )
+        return _instance(root, places)
+    return _instance(_search(cwd, places), places)
+
+
+def _root_hint(folder: str) -> str:
+    above = next((parent for parent in folders_up(folder) if is_workspace(parent)), None)
+    return f"name the workspace's root: {above}" if above else "name the root folder of a workspace"
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep  # it was removed; an absolute path can still be named
+
+
+def _search(cwd: str, places: Places) -> str:
+    found = discover(cwd, places.environ)
+    if found.root is not None:
+        return os.path.realpath(found.root)
+    if found.lookalikes:
+        return os.path.realpath(found.lookalikes[0])
+    if found.refused and is_workspace(os.path.join(cwd, found.refused)):
+        return os.path.realpath(os.path.join(cwd, found.refused))
+    where = f"{found.source}={found.refused} names no workspace" if found.refused else f"no workspace at or above {cwd}"
+    raise UsageError(
+        f"There is {where}." if not found.refused else f"{where}.",
+        code="NO_WORKSPACE",
+        hint="cd into a workspace, or name one: rawr-install activate PATH",
+    )
+
+
+def _instance(root: str, places: Places) -> Instance:
+    cli = cli_path(root)
+    return Instance(root, cli, _cli_status(cli), is_trusted(root, places.trusted_file))
+
+
+def _cli_status(cli: str) -> str:
+    try:
+        info = os.stat(cli)
+    except OSError:
+        return "missing"
+    usable = stat.S_ISREG(info.st_mode) and os.access(cli, os.X_OK)
+    return "ok" if usable else "not-executable"

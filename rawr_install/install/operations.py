@@ -1,0 +1,142 @@
+"""install, activate, deactivate, rollback, uninstall: look, plan, carry out.
+
+The plan is made without the lock first: a dry run prints it, and an empty one
+ends the command with nothing written. Otherwise the machine lock is taken, what
+a crash left is mended, and the plan is made again from a second look, since
+another process may have been first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rawr_install.events import log as events
+from rawr_install.install import transaction
+from rawr_install.install.claim import plan_activate, plan_install
+from rawr_install.install.look import Request, find_instance, look
+from rawr_install.install.place import entries_in, path_folders
+from rawr_install.install.plan import Plan
+from rawr_install.install.retreat import plan_deactivate, plan_rollback, plan_uninstall
+from rawr_install.machine import history, lock as machine
+from rawr_install.machine.entry import LINK, first_command
+from rawr_install.machine.history import Record
+from rawr_install.paths import Places
+
+__all__ = ["Done", "Request", "activate", "deactivate", "install", "pending", "purge", "rollback", "uninstall"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) mended first.
+
+    ``moved`` is where PATH found its first ``rawr`` before and finds it now, if these are two places.
+    """
+
+    plan: Plan
+    changed: bool
+    record: Record | None = None
+    mended: tuple[str, ...] = ()
+    moved: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command is to run: really or not, and how many seconds it may wait for the machine lock."""
+
+    dry_run: bool = False
+    wait: float = machine.WAIT
+
+
+def install(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
+    """Put the entry in place. A shim needs no workspace; a link leads to ``workspace``, or the current folder's."""
+
+    def decide() -> Plan:
+        facts = look(places, request)
+        if facts.mode == LINK or workspace is not None:
+            facts = replace(facts, instance=find_instance(places, workspace))
+        return plan_install(facts)
+
+    return _carry_out(places, "install", decide, run)
+
+
+def activate(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
+    """Make ``workspace``, or the one of the current folder, the owner, with an entry that runs it."""
+
+    def decide() -> Plan:
+        instance = find_instance(places, workspace)
+        return plan_activate(replace(look(places, request), instance=instance))
+
+    return _carry_out(places, "activate", decide, run)
+
+
+def deactivate(places: Places, run: Run) -> Done:
+    """Remove the owner file."""
+    return _carry_out(places, "deactivate", lambda: plan_deactivate(look(places, Request())), run)
+
+
+def rollback(places: Places, to: int | None, run: Run) -> Done:
+    """Go back to before the last change, or to after change ``to``."""
+    return _carry_out(places, "rollback", lambda: plan_rollback(look(places, Request()), to), run)
+
+
+def uninstall(places: Places, run: Run) -> Done:
+    """Remove what the receipt lists; put back what was set aside."""
+    return _carry_out(places, "uninstall", lambda: plan_uninstall(look(places, Request())), run)
+
+
+def pending(places: Places) -> list[Record]:
+    """Changes that were begun and not ended; the next changing command mends them."""
+    return history.pending(places.history_file)
+
+
+def purge(places: Places, run: Run) -> list[str]:
+    """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
+    found = [path for path in _own_files(places) if os.path.lexists(path)]
+    if found and not run.dry_run:
+        with machine.locked(places.machine_lock, "uninstall --purge", run.wait):
+            transaction.remove(found)
+        events.forget_run()
+        _remove_empty(places.state_dir, places.dot_rawr)
+    return found
+
+
+def _own_files(places: Places) -> tuple[str, ...]:
+    policy = (places.fallback_file, places.trusted_file)
+    logs = (places.events_file, places.events_file + ".1")
+    records = (places.receipt_file, places.history_file, places.refresh_file, *logs)
+    # The lock goes last: who waits for it notices that its file has no name any more, and makes a new one.
+    return (*policy, *records, places.machine_lock)
+
+
+def _remove_empty(*folders: str) -> None:
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass  # something of somebody else's is in it, or it was never made
+
+
+def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Run) -> Done:
+    begun = pending(places)
+    if run.dry_run or not begun:
+        plan = decide()
+        if run.dry_run or not plan.changes:
+            waiting = (f"An interrupted {record.command} of {record.at} is still to be mended." for record in begun)
+            return Done(plan, changed=False, mended=tuple(waiting))
+    with machine.locked(places.machine_lock, command, run.wait):
+        mended = tuple(transaction.recover(places))
+        plan = decide()
+        if not plan.changes:
+            return Done(plan, changed=False, mended=mended)
+        before = _first_command(places)
+        record = transaction.execute(places, command, plan.changes, plan.rewound)
+    after = _first_command(places)
+    moved = (before, after) if before and after and before != after else None
+    return Done(plan, changed=True, record=record, mended=mended, moved=moved)
+
+
+def _first_command(places: Places) -> str | None:
+    found = first_command(iter(entries_in(path_folders(places))))
+    return found.path if found else None

@@ -1,0 +1,250 @@
+"""What the user allows: the owner fallback, and other users' workspaces.
+
+Two one-line-a-fact files in ``~/.rawr``, which the shell entry reads:
+
+* ``global-owner-fallback``: its first non-empty line is ``enabled``, or the
+  fallback is off. Disabling removes it.
+* ``trusted-workspaces``: one real path a line; compared byte for byte.
+
+Nothing but these files in the user's own home grants anything: no file inside
+a workspace is asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rawr_install import atomic as durable
+from rawr_install.dispatch.workspace import (
+    FALLBACK_VARIABLE,
+    discover,
+    fallback_enabled,
+    home_file,
+    is_trusted,
+    is_workspace,
+    mine,
+    owned_by_me,
+    read_owner,
+)
+from rawr_install.errors import RawrError, RefusedError, UsageError
+from rawr_install.machine.lock import locked
+from rawr_install.paths import Places
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a command did, or with ``dry_run`` would do, to one policy file."""
+
+    file: str
+    changed: bool
+    dry_run: bool = False
+    path: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        subject = {} if self.path is None else {"path": self.path}
+        return {"changed": self.changed, "dryRun": self.dry_run, "file": self.file, **subject}
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """Whether the owner's CLI may run outside workspaces, who says so, and whether it could."""
+
+    enabled: bool
+    by: tuple[str, ...]
+    file: str
+    owner_status: str
+    owner: str | None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "enabled": self.enabled,
+            "enabledBy": list(self.by),
+            "file": self.file,
+            "ownerFileStatus": self.owner_status,
+            "ownerWorkspacePath": self.owner,
+        }
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """One line of the trust file, and what stands there now."""
+
+    path: str
+    exists: bool
+    is_workspace: bool
+    owned_by_you: bool
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "path": self.path,
+            "exists": self.exists,
+            "isWorkspace": self.is_workspace,
+            "ownedByYou": self.owned_by_you,
+        }
+
+
+def fallback(places: Places) -> Fallback:
+    """The fallback's state; reads only."""
+    owner = read_owner(places.owner_file)
+    by_variable = fallback_enabled(os.devnull, places.environ)
+    by_file = fallback_enabled(places.fallback_file, {})
+    by = (*((FALLBACK_VARIABLE,) if by_variable else ()), *((places.fallback_file,) if by_file else ()))
+    return Fallback(bool(by), by, places.fallback_file, owner.status, owner.path)
+
+
+def set_fallback(places: Places, enabled: bool, dry_run: bool = False) -> Change:
+    """Write or remove the policy file; writes nothing where it says so already."""
+    with _exclusive(places, dry_run):
+        changed = fallback_enabled(places.fallback_file, {}) != enabled
+        if changed and not dry_run:
+            _replace(places, places.fallback_file, ["enabled"] if enabled else None)
+        return Change(places.fallback_file, changed, dry_run)
+
+
+def require_trust(root: str, environ: Mapping[str, str]) -> None:
+    """To be asked before a command links or writes for ``root``; raises RefusedError ``WORKSPACE_NOT_TRUSTED``."""
+    if not is_trusted(root, home_file(environ, "trusted-workspaces")):
+        raise not_trusted(root)
+
+
+def not_trusted(root: str) -> RefusedError:
+    """The refusal of a command to link or write for another user's workspace."""
+    return RefusedError(
+        f"The workspace {root}, or its CLI, belongs to another user and is not trusted.",
+        code="WORKSPACE_NOT_TRUSTED",
+        remedy=("rawr-install", "trust", "add", root),
+    )
+
+
+def require_own_state(root: str, environ: Mapping[str, str]) -> None:
+    """To be asked before a command changes the state of ``root`` (a real path).
+
+    Raises RefusedError ``WORKSPACE_NOT_TRUSTED``; and ``STATE_NOT_YOURS`` where a link on the way to ``state.json`` is
+    another user's, who would choose what is replaced, or leads out of ``root`` to what is not the user's.
+    """
+    require_trust(root, environ)
+    for parts in ((".rawr",), (".rawr", "state"), (".rawr", "state", "state.json")):
+        path = os.path.join(root, *parts)
+        real = os.path.realpath(path)
+        if _is_link_of_another(path):
+            raise _not_your_state(path, "is a link that another user made")
+        if os.path.commonpath((real, root)) != root and os.path.lexists(real) and not mine(real):
+            raise _not_your_state(path, f"leads out of the workspace to {real}, which is not yours")
+
+
+def _is_link_of_another(path: str) -> bool:
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(info.st_mode) and info.st_uid not in (0, os.geteuid())
+
+
+def _not_your_state(path: str, why: str) -> RefusedError:
+    return RefusedError(
+        f"{path} {why}; nothing was changed.", code="STATE_NOT_YOURS", hint=f"look at it with: ls -ld '{path}'"
+    )
+
+
+def trusted(places: Places) -> list[Trusted]:
+    """The trust list in its order; raises RawrError ``POLICY_UNREADABLE``."""
+    lines = _lines(places.trusted_file)
+    return [Trusted(line, os.path.exists(line), is_workspace(line), owned_by_me(line)) for line in lines]
+
+
+def trust(places: Places, named: str | None, cwd: str, dry_run: bool = False) -> Change:
+    """Add a workspace (default: the one around ``cwd``) by its real path.
+
+    Raises UsageError ``NOT_A_WORKSPACE``, or ``PATH_NOT_STORABLE`` for a path
+    that no line of a file can hold.
+    """
+    root = os.path.realpath(_root(places, named, cwd))
+    if "\n" in root:
+        raise UsageError(
+            f"The workspace's path has a line feed in it, and the trust list holds one path a line: {root}",
+            code="PATH_NOT_STORABLE",
+            hint="rename the folder",
+        )
+    if not is_workspace(root):
+        raise UsageError(
+            f"No workspace (package.json and a plugins folder) at {root}",
+            code="NOT_A_WORKSPACE",
+            hint="give the workspace's root folder: rawr-install trust add PATH",
+        )
+    return _edit(places, root, (), (root,), dry_run)
+
+
+def distrust(places: Places, named: str | None, cwd: str, dry_run: bool = False) -> Change:
+    """Remove a workspace from the list, by real path or as the list spells it; it need not exist any more."""
+    root = _root(places, named, cwd)
+    return _edit(places, root, (root, os.path.abspath(root), os.path.realpath(root)), (), dry_run)
+
+
+def _root(places: Places, named: str | None, cwd: str) -> str:
+    if named:
+        return os.path.join(cwd, named)
+    found = discover(cwd, places.environ, need_cli=False)
+    if found.root is None:
+        raise UsageError(
+            f"{cwd} is in no workspace, and no path was given.",
+            code="NOT_A_WORKSPACE",
+            hint="give the workspace's root folder",
+        )
+    return found.root
+
+
+def _edit(places: Places, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> Change:
+    with _exclusive(places, dry_run):
+        before = _lines(places.trusted_file)
+        after = [line for line in before if line not in without]
+        after += [line for line in added if line not in after]
+        if after != before and not dry_run:
+            _replace(places, places.trusted_file, after)
+        return Change(places.trusted_file, after != before, dry_run, path)
+
+
+def _lines(path: str) -> list[str]:
+    """The non-empty lines; unlike the dispatcher's reading an unreadable file is an error, lest it be overwritten."""
+    try:
+        with open(path, "rb") as file:
+            return [line for line in os.fsdecode(file.read()).split("\n") if line]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _refused("POLICY_UNREADABLE", "read", path, error) from None
+
+
+@contextmanager
+def _exclusive(places: Places, dry_run: bool) -> Iterator[None]:
+    """The machine lock around read, change and write: of two `trust add` at once none is lost."""
+    if dry_run:
+        yield
+        return
+    with locked(places.machine_lock, "policy"):
+        yield
+
+
+def _replace(places: Places, path: str, lines: list[str] | None) -> None:
+    try:
+        os.makedirs(places.dot_rawr, mode=0o700, exist_ok=True)
+        if lines is None:
+            os.unlink(path)
+            durable.sync_folder(places.dot_rawr)
+        else:
+            durable.write_file(path, os.fsencode("".join(f"{line}\n" for line in lines)), mode=0o600)
+    except OSError as error:
+        raise _refused("POLICY_UNWRITABLE", "write", path, error) from None
+
+
+def _refused(code: str, verb: str, path: str, error: OSError) -> RawrError:
+    name = errno.errorcode.get(error.errno or 0, "error")
+    return RawrError(
+        f"Cannot {verb} {path} ({name}: {error.strerror}); nothing was changed.",
+        code=code,
+        hint=f"look at the file and its folder: ls -la {os.path.dirname(path)}",
+    )

@@ -1,0 +1,151 @@
+"""Keep entry and owner right when git changes the owner's checkout under them.
+
+Rules:
+
+* Nothing happens unless the checkout that git worked in is the machine's
+  owner, by real path (it may also hold the owner: a workspace below the top
+  level of a repository). Variables that name a workspace do not count here.
+* From a hook, nothing happens either unless a path that matters differs from
+  the commit of the last refresh; without a hook the user asked, so the check
+  is made anyway. Comparing with the last refresh, not with the hook's OLD,
+  makes up for ``git reset``, which runs no hook, and for hooks that failed.
+* Refreshing is activating the owner again: in place means that nothing is
+  written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rawr_install import atomic as durable
+from rawr_install.dispatch.workspace import read_owner
+from rawr_install.install import git, operations
+from rawr_install.machine import requirements as bun
+from rawr_install.machine.requirements import Need
+from rawr_install.paths import Places
+
+# What decides whether `rawr` works: the CLI, what it is installed from, the plugins' manifests.
+PATHS = ("apps/cli", "package.json", "bun.lock", "bun.lockb", ":(glob)plugins/**/package.json")
+_RECORD_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Hook:
+    """What git told its hook: the hook's name, and what HEAD was and is (names that git understands)."""
+
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh found and did.
+
+    ``reason``: ``no-owner``, ``not-owner``, ``nothing-changed``, ``planned`` or
+    ``refreshed``. ``paths`` are the changed paths that matter, None when git
+    could not tell (then everything counts as changed).
+    """
+
+    reason: str
+    root: str | None = None
+    since: str | None = None
+    commit: str | None = None
+    paths: tuple[str, ...] | None = None
+    steps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "acted": self.reason == "refreshed",
+            "reason": self.reason,
+            "workspaceRoot": self.root,
+            "since": self.since,
+            "commit": self.commit,
+            "changedPaths": None if self.paths is None else list(self.paths),
+            "steps": list(self.steps),
+            "notes": list(self.notes),
+            "needs": [need.to_json() for need in self.needs],
+        }
+
+
+def refresh(places: Places, cwd: str, hook: Hook | None, run: operations.Run) -> Refreshed:
+    """Refresh the owner if ``cwd`` is in its checkout; raises RawrError as an activation does."""
+    owner = read_owner(places.owner_file)
+    if owner.status != "valid" or owner.real is None:
+        return Refreshed("no-owner")
+    if not _is_here(owner.real, os.path.realpath(cwd), places.environ):
+        return Refreshed("not-owner", owner.real)
+    found = _compare(places, owner.real, hook)
+    if hook is not None and found.paths == ():
+        _remember(places, found, run)
+        return found
+    return _act(places, owner.real, found, run)
+
+
+def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:
+    """Whether the checkout of ``cwd`` is, or holds, the workspace ``root``; asks git only where it may be."""
+    common = os.path.commonpath((root, cwd))
+    if root == cwd or common not in (root, cwd):
+        return root == cwd
+    top = git.toplevel(cwd, environ)
+    if top is None:
+        return common == root
+    return top == git.toplevel(root, environ)
+
+
+def _compare(places: Places, root: str, hook: Hook | None) -> Refreshed:
+    """What changed since the last refresh; ``nothing-changed`` is only said with an empty ``paths``."""
+    environ = places.environ
+    new = git.commit(root, hook.new if hook else "HEAD", environ)
+    old = git.commit(root, hook.old, environ) if hook else None
+    since = _last_commit(places, root) or old
+    if new is None or since is None:
+        return Refreshed("nothing-changed", root, since, new)
+    paths = git.changed(root, since, new, PATHS, environ)
+    if paths is not None and (hook is None or old == new):
+        # No commit was left for another: files were checked out, a squash merged, or the user asked.
+        paths = _joined(paths, git.changed(root, new, None, PATHS, environ))
+    return Refreshed("nothing-changed", root, since, new, paths)
+
+
+def _joined(paths: tuple[str, ...], more: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if more is None else tuple(sorted({*paths, *more}))
+
+
+def _act(places: Places, root: str, found: Refreshed, run: operations.Run) -> Refreshed:
+    done = operations.activate(places, operations.Request(), root, run)
+    steps = (*done.mended, *(change.describe() for change in done.plan.changes))
+    needs = bun.requirements(root, places.environ, ask=False)
+    _remember(places, found, run)
+    reason = "planned" if run.dry_run else "refreshed"
+    return replace(found, reason=reason, steps=steps, notes=done.plan.notes, needs=needs)
+
+
+def _last_commit(places: Places, root: str) -> str | None:
+    """The commit of the last refresh of ``root``; None where there was none, or its record is unreadable."""
+    try:
+        with open(places.refresh_file, "rb") as file:
+            record = json.loads(file.read(_RECORD_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    known = isinstance(record, dict) and record.get("root") == root
+    last = record.get("commit") if known else None
+    # Only an id goes back into a git command line.
+    return last if isinstance(last, str) and last.isalnum() else None
+
+
+def _remember(places: Places, found: Refreshed, run: operations.Run) -> None:
+    """Note the commit; a machine where that fails only refreshes once more than it needs to."""
+    if found.commit is None or run.dry_run or found.commit == found.since == _last_commit(places, found.root or ""):
+        return
+    record = {"version": 1, "root": found.root, "commit": found.commit}
+    try:
+        os.makedirs(places.state_dir, exist_ok=True)
+        durable.write_file(places.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
+    except OSError:
+        pass

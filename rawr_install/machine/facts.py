@@ -1,0 +1,174 @@
+"""What one look at the machine found: frozen values that checks and plans are functions of. Pure.
+
+Named tuples with evaluated annotations: a doctor is quick, and a dataclass takes ten times as long to define, one
+with postponed annotations twice as long.
+
+:mod:`rawr_install.machine.probe` fills them in. Paths are as found; a ``real`` path
+is None where nothing is there.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from rawr_install.dispatch.workspace import Owner
+from rawr_install.machine.entry import Entry, mode_of_machine
+from rawr_install.machine.requirements import Need
+
+
+class Cli(NamedTuple):
+    """The workspace CLI's file; ``shebang`` is the interpreter it asks for, ``interpreter`` where that was found."""
+
+    path: str
+    real: str | None
+    exists: bool
+    executable: bool
+    shebang: str = ""
+    interpreter: str | None = None
+
+
+class State(NamedTuple):
+    """The state file and its lock, as :func:`rawr_install.state.store.inspect` names their statuses."""
+
+    path: str
+    file_status: str
+    lock_status: str
+    error: str = ""
+    holder: Mapping[str, object] = MappingProxyType({})
+    held_for: float | None = None
+    degraded: tuple[str, ...] = ()
+
+
+class Instance(NamedTuple):
+    """The workspace that the report is about, and why this one.
+
+    ``root`` is its real path. ``source`` is ``--workspace``, a variable's name, ``search`` or ``owner``;
+    ``dependency_count`` counts ``workspace:`` ranges of the CLI package;
+    ``shim_runs`` is the real path of the workspace that our shell entry would
+    run for somebody who stands in ``root``; ``needs`` is what the checkout lacks;
+    ``state`` is None where it could not be looked at.
+    """
+
+    root: str
+    source: str
+    cli: Cli
+    dependency_count: int = 0
+    version: str | None = None
+    trusted: bool = True
+    shim_runs: str | None = None
+    needs: tuple[Need, ...] = ()
+    state: State | None = None
+
+
+class Shell(NamedTuple):
+    """What another kind of shell would find.
+
+    ``name`` is ``login``, ``gui`` or ``cron``; ``path`` its PATH; ``command``
+    what it would run for ``rawr``; ``problem`` why it could not be asked.
+    """
+
+    name: str
+    path: str | None = None
+    command: str | None = None
+    problem: str | None = None
+
+
+class OnPath(NamedTuple):
+    """PATH, searched. ``entries`` are the distinct ``rawr`` in order.
+
+    ``also_at`` maps an entry's path to further places of the same real file,
+    ``versions`` to a version that could be read without running anything.
+    ``pnpm_first``: a pnpm bin folder comes before Bun's; ``pnpm_first_wire``:
+    the one that the wire knows does.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    also_at: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    versions: Mapping[str, str] = MappingProxyType({})
+    folders_skipped: int = 0
+    has_bun: bool = False
+    pnpm_first: bool = False
+    pnpm_first_wire: bool = False
+
+
+class Surroundings(NamedTuple):
+    """What else decides what runs.
+
+    ``exposed``: files that others can write, with their modes; ``preloads``:
+    modules that a ``bunfig.toml`` here loads; ``env_settings``: ``(file,
+    variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist;
+    ``toolkits_gone``: shell entries of ours that can start no toolkit.
+    """
+
+    pnpm_shims: tuple[str, ...] = ()
+    fallback: bool = False
+    exposed: tuple[tuple[str, int], ...] = ()
+    preloads: tuple[str, ...] = ()
+    env_settings: tuple[tuple[str, str], ...] = ()
+    toolkits_gone: tuple[str, ...] = ()
+
+
+class Problem(NamedTuple):
+    """Something that could not be read: the check it belongs to, one sentence, and the command that mends it."""
+
+    id: str
+    summary: str
+    remedy: tuple[str, ...] = ()
+
+
+class Records(NamedTuple):
+    """The toolkit's own records: ``installed`` are the receipt's entries with their modes; ``astray`` are items that
+    are no longer as installed, with what is wrong; ``pending`` names changes that were begun and not ended."""
+
+    installed: tuple[tuple[str, str], ...] = ()
+    astray: tuple[tuple[str, str], ...] = ()
+    pending: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Facts(NamedTuple):
+    """The machine as one user sees it from one folder.
+
+    ``off_path`` is an entry of ours that works, and whose folder PATH lacks.
+    ``refused`` is a root variable with a value that names no workspace.
+    ``crashes`` holds the parts of the look that failed in a way nobody foresaw.
+    """
+
+    home: str
+    cwd: str | None
+    bun_bin_dir: str
+    bun_entry: Entry
+    owner_file: str
+    owner: Owner
+    pnpm_wire: str
+    path: OnPath = OnPath()
+    around: Surroundings = Surroundings()
+    records: Records = Records()
+    off_path: Entry | None = None
+    instance: Instance | None = None
+    refused: tuple[str, str] | None = None
+    lookalikes: tuple[str, ...] = ()
+    shells: tuple[Shell, ...] = ()
+    crashes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every distinct ``rawr`` on PATH, in order."""
+        return self.path.entries
+
+    @property
+    def command(self) -> Entry | None:
+        """The entry that a shell with this PATH would run."""
+        return next((entry for entry in self.entries if entry.executable), None)
+
+    @property
+    def installed_mode(self) -> str | None:
+        """``bun-symlink`` or ``shim``, whichever entry of ours comes first; None when none is installed."""
+        working = (entry.mode for entry in (*self.entries, self.bun_entry) if entry.kind != "dangling")
+        return next(filter(None, working), None)
+
+    @property
+    def mode(self) -> str:
+        """The mode of the entry that install or activate would make or keep."""
+        on_path = (entry for entry in self.entries if entry.path.startswith("/"))
+        return mode_of_machine(on_path, [mode for _, mode in self.records.installed], self.bun_entry)

@@ -1,0 +1,308 @@
+"""Look at the machine once.
+
+Reads only: no subprocess, nothing written, nothing waited for. Everything
+here may be hostile, so each read is bounded (64 KiB, 1 MiB for a
+``package.json``; 4,096 folders of PATH) and opens without blocking. A part
+that fails in an unforeseen way is noted in ``Facts.crashes`` and the look goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from rawr_install.dispatch import workspace as ws
+from rawr_install.errors import UsageError
+from rawr_install.files import PATH_FOLDERS, interpreter_of, path_folders, read_bytes, read_json
+from rawr_install.machine import inventory, requirements as bun
+from rawr_install.machine.entry import Entry, look as look_at
+from rawr_install.machine.facts import Cli, Facts, Instance, OnPath, Records, Shell, State, Surroundings
+from rawr_install.paths import Places
+
+T = TypeVar("T")
+SMALL_LIMIT = 64 * 1024
+ENV_FILES = (".env", ".env.development", ".env.local")
+# Variables with which a .env file decides what runs, or what runs before it.
+DECISIVE = ("RAWR_", "BUN_", "PATH=", "NODE_OPTIONS=")
+
+
+def look(
+    places: Places,
+    cwd: str | None,
+    environ: Mapping[str, str],
+    workspace: str | None = None,
+    shells: tuple[Shell, ...] = (),
+) -> Facts:
+    """The facts for somebody who stands in ``cwd`` (a real path; None when it is gone).
+
+    ``workspace`` names the instance to judge; raises UsageError
+    ``NOT_A_WORKSPACE`` when it is none. Nothing else raises.
+    """
+    folders, skipped = path_folders(environ.get("PATH", ""))
+    environ = {**environ, "PATH": os.pathsep.join(folders)}  # every search of it is bounded
+    attempt = _Attempt()
+    owner = ws.read_owner(places.owner_file)
+    refused, lookalikes, instance = _instance(places, cwd, environ, workspace, owner)
+    if instance:
+        root = instance.root
+        instance = instance._replace(state=attempt("state", lambda: _state(root), None))
+    path = attempt("PATH", lambda: _on_path(places, environ, folders, instance), OnPath())
+    records = attempt("records", lambda: inventory.look(places), Records())
+    return Facts(
+        home=places.home,
+        cwd=cwd,
+        bun_bin_dir=places.bun_bin_dir,
+        bun_entry=_named_by(look_at(places.bun_entry), instance),
+        owner_file=places.owner_file,
+        owner=owner,
+        pnpm_wire=places.pnpm_shim_wire,
+        path=path._replace(folders_skipped=skipped),
+        around=attempt("surroundings", lambda: _surroundings(places, environ, cwd, path), Surroundings()),
+        records=records,
+        off_path=attempt("off PATH", lambda: _off_path(places, records, folders), None),
+        instance=instance,
+        refused=refused,
+        lookalikes=lookalikes,
+        shells=shells,
+        crashes=tuple(attempt.crashes),
+    )
+
+
+class _Attempt:
+    """Calls a part of the look; a failure nobody foresaw is noted and answered with the default."""
+
+    def __init__(self) -> None:
+        self.crashes: list[tuple[str, str]] = []
+
+    def __call__(self, part: str, read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except Exception as error:
+            self.crashes.append((part, f"{type(error).__name__}: {error}"))
+            return default
+
+
+def current_folder() -> str | None:
+    """The process's folder, physically; None when it was removed or may not be read."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+# -- PATH ----------------------------------------------------------------------
+
+
+def _on_path(places: Places, environ: Mapping[str, str], folders: list[str], instance: Instance | None) -> OnPath:
+    entries, also_at = _entries(folders, instance)
+    order, bun_dir = _Order(folders), places.bun_bin_dir
+    return OnPath(
+        entries,
+        also_at,
+        _versions(entries, places.home, environ["PATH"]),
+        0,
+        order.has(bun_dir),
+        any(order.before(os.path.dirname(shim), bun_dir) for shim in places.pnpm_shims),
+        order.before(os.path.dirname(places.pnpm_shim_wire), bun_dir),
+    )
+
+
+def _entries(folders: list[str], instance: Instance | None) -> tuple[tuple[Entry, ...], dict[str, tuple[str, ...]]]:
+    """Every ``rawr``, one for each real file, and the further places of those found twice."""
+    seen: dict[str, Entry] = {}
+    also: dict[str, tuple[str, ...]] = {}
+    for folder in folders:
+        found = _named_by(look_at(os.path.join(folder, "rawr")), instance)
+        if found.kind == "missing":
+            continue
+        first = seen.setdefault(found.real or os.path.join(os.path.realpath(folder), "rawr"), found)
+        if first is not found:
+            also[first.path] = (*also.get(first.path, ()), found.path)
+    return tuple(seen.values()), also
+
+
+def _named_by(entry: Entry, instance: Instance | None) -> Entry:
+    """The entry, seen as a link to ``instance`` also where that CLI's own file is a link to somewhere else."""
+    if instance and entry.link and entry.real == instance.cli.real and entry.kind in ("foreign", "workspace-link"):
+        return entry._replace(kind="workspace-link", instance=instance.root)
+    return entry
+
+
+class _Order:
+    """The order of PATH's folders, by real path."""
+
+    def __init__(self, folders: list[str]) -> None:
+        self._at: dict[str, int] = {}
+        for index, folder in enumerate(folders):
+            self._at.setdefault(os.path.realpath(folder), index)
+
+    def has(self, folder: str) -> bool:
+        return os.path.realpath(folder) in self._at
+
+    def before(self, first: str, second: str) -> bool:
+        end = len(self._at) + PATH_FOLDERS
+        return self._at.get(os.path.realpath(first), end) < self._at.get(os.path.realpath(second), -1)
+
+
+def _off_path(places: Places, records: Records, folders: list[str]) -> Entry | None:
+    """An entry of ours that was installed, or made by a package manager, in a folder that PATH lacks."""
+    order = _Order(folders)
+    known = (*(path for path, _ in records.installed), os.path.join(places.local_bin, "rawr"))
+    found = (look_at(path) for path in known if not order.has(os.path.dirname(path)))
+    return next((entry for entry in found if entry.ours and entry.executable), None)
+
+
+# -- the instance --------------------------------------------------------------
+
+Choice = tuple[tuple[str, str] | None, tuple[str, ...], Instance | None]
+
+
+def _instance(
+    places: Places, cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner
+) -> Choice:
+    found = ws.discover(cwd or os.sep, environ)
+    refused = (found.source, found.refused) if found.refused is not None else None
+    root, source = _choose(cwd, workspace, owner, found)
+    # By its real path, as the workspace CLI sees itself: an instance has one name, however one came to it.
+    instance = _examine(places, environ, os.path.realpath(root), source) if root else None
+    return refused, found.lookalikes, instance
+
+
+def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.Discovery) -> tuple[str | None, str]:
+    if workspace is not None:
+        return _required(os.path.join(cwd or os.sep, workspace)), "--workspace"
+    if found.root or found.refused is not None:
+        return found.root, found.source
+    # A look-alike is the subject only where nothing better claims to be: most are other people's JavaScript.
+    alike = found.lookalikes[0] if found.lookalikes else None
+    if owner.status == "valid" and (alike is None or os.path.realpath(alike) != owner.real):
+        return owner.path, "owner"
+    return alike, "search"
+
+
+def _required(root: str) -> str:
+    if not ws.is_workspace(root):
+        raise UsageError(
+            f"{root} is not a workspace: it needs a package.json file and a plugins folder.",
+            code="NOT_A_WORKSPACE",
+            remedy=("rawr-install", "doctor", "global"),
+        )
+    return root
+
+
+def _examine(places: Places, environ: Mapping[str, str], root: str, source: str) -> Instance:
+    package = read_json(os.path.join(root, "apps", "cli", "package.json"))
+    dispatched = ws.discover(root, environ).root
+    version = package.get("version")
+    return Instance(
+        root,
+        source,
+        _cli(root, environ.get("PATH", "")),
+        dependency_count=_workspace_ranges(package.get("dependencies")),
+        version=version if isinstance(version, str) else None,
+        trusted=ws.is_trusted(root, places.trusted_file),
+        shim_runs=os.path.realpath(dispatched) if dispatched else None,
+        needs=bun.requirements(root, environ, ask=False),
+    )
+
+
+def _state(root: str) -> State:
+    folder = os.path.join(root, ".rawr", "state")
+    if not os.path.lexists(folder):
+        return State(os.path.join(folder, "state.json"), "missing", "free")
+    from rawr_install.state import status as inspection  # only where there is something to look at
+
+    seen = inspection.look(os.path.join(folder, "state.json"))
+    return State(
+        seen.path, seen.file_status, seen.lock_status, seen.error, seen.holder, seen.held_for, tuple(seen.degraded)
+    )
+
+
+def _workspace_ranges(dependencies: object) -> int:
+    ranges = dependencies.values() if isinstance(dependencies, dict) else ()
+    return sum(isinstance(wanted, str) and wanted.startswith("workspace:") for wanted in ranges)
+
+
+def _cli(root: str, path_variable: str) -> Cli:
+    path = ws.cli_path(root)
+    if not os.path.exists(path):
+        return Cli(path, None, os.path.lexists(path), executable=False)
+    shebang, interpreter = interpreter_of(path, path_variable)
+    executable = os.path.isfile(path) and os.access(path, os.X_OK)
+    return Cli(path, os.path.realpath(path), True, executable, shebang, interpreter)
+
+
+# -- surroundings --------------------------------------------------------------
+
+
+def _surroundings(places: Places, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Surroundings:
+    return Surroundings(
+        tuple(shim for shim in places.pnpm_shims if os.path.exists(shim)),
+        ws.fallback_enabled(places.fallback_file, environ),
+        _exposed(places),
+        _preloads(cwd),
+        _env_settings(cwd),
+        inventory.toolkits_gone(path.entries, places, environ),
+    )
+
+
+def _versions(entries: tuple[Entry, ...], home: str, path_variable: str) -> dict[str, str]:
+    """Versions that can be read without running anything, by entry path."""
+    read = ((entry.path, _version(entry, home, path_variable)) for entry in entries)
+    return {path: version for path, version in read if version}
+
+
+def _version(entry: Entry, home: str, path_variable: str) -> str | None:
+    if entry.instance:
+        version = read_json(os.path.join(entry.instance, "apps", "cli", "package.json")).get("version")
+        return version if isinstance(version, str) else None
+    toolkit = inventory.toolkit_of(entry.path, home, path_variable) if entry.kind == "shim" else None
+    return inventory.version_of_toolkit(toolkit) if toolkit else None
+
+
+def _exposed(places: Places) -> tuple[tuple[str, int], ...]:
+    """What in ``~/.rawr`` somebody else could write: whoever can decides which program the user runs."""
+    watched = (places.dot_rawr, places.owner_file, places.fallback_file, places.trusted_file)
+    return tuple((path, mode) for path in watched if (mode := _mode(path)) & 0o022)
+
+
+def _mode(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return 0
+
+
+def _preloads(cwd: str | None) -> tuple[str, ...]:
+    """The modules that a ``bunfig.toml`` in the current folder makes Bun load first."""
+    data = read_bytes(os.path.join(cwd, "bunfig.toml"), SMALL_LIMIT) if cwd else b""
+    if b"preload" not in data:
+        return ()
+    import tomllib
+
+    try:
+        wanted = tomllib.loads(data.decode("utf-8")).get("preload")
+    except (ValueError, RecursionError):
+        return ()
+    listed = wanted if isinstance(wanted, list) else [wanted]
+    return tuple(item for item in listed if isinstance(item, str))
+
+
+def _env_settings(cwd: str | None) -> tuple[tuple[str, str], ...]:
+    """``(file, variable)`` for each decisive variable that Bun would read from the current folder."""
+    return tuple(
+        (os.path.join(cwd, name), variable)
+        for name in ENV_FILES
+        if cwd
+        for variable in _variables(read_bytes(os.path.join(cwd, name), SMALL_LIMIT))
+        if f"{variable}=".startswith(DECISIVE)
+    )
+
+
+def _variables(data: bytes) -> Iterator[str]:
+    for line in data.decode("utf-8", "replace").splitlines():
+        name, equals, _ = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            yield name.strip()

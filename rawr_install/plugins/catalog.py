@@ -1,0 +1,219 @@
+"""What plugins a workspace has: manifests in, plugins and contract violations out.
+
+Rules:
+
+* A plugin is a folder, or a link to one, under ``plugins/{cli,agents,web,api,
+  workflows}`` that is not hidden and holds a ``package.json``.
+* ``rawr.kind`` in it matches the folder, ``rawr.capability`` is a non-empty
+  string, and the keys of :data:`FORBIDDEN` are gone from ``rawr``.
+* The id is the package's name, else the folder's.
+* A plugin that breaks a rule is a :class:`Violation`, a value like any other:
+  it hides none of the rest.
+
+:func:`parse` is the whole contract as a pure function of a manifest's bytes;
+:func:`discover` lists and reads, at most :data:`LIMIT` bytes a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rawr_install.plugins import package_json
+
+KIND_OF = {"cli": "toolkit", "agents": "agent", "web": "web", "api": "api", "workflows": "workflows"}
+FORBIDDEN = ("templateRole", "channel", "publishTier", "published")
+LIMIT = 1 << 20
+
+
+class Plugin(NamedTuple):
+    """One plugin that keeps the contract; ``linkable`` and ``runtime_web`` say what it can be used for."""
+
+    id: str
+    kind: str
+    capability: str
+    folder: str
+    path: str
+    linkable: bool
+    runtime_web: bool
+
+
+class Violation(NamedTuple):
+    """One plugin that breaks the contract, and how; ``group`` is the folder it is in, ``manifest`` the file to mend."""
+
+    id: str
+    group: str
+    path: str
+    manifest: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything found in one workspace, sorted by id as the peers sort."""
+
+    plugins: tuple[Plugin, ...]
+    violations: tuple[Violation, ...]
+
+    def find(self, wanted: str) -> Plugin | None:
+        """The plugin with that id, else the one in the folder of that name."""
+        by_id = (plugin for plugin in self.plugins if plugin.id == wanted)
+        return next(by_id, None) or next((plugin for plugin in self.plugins if plugin.folder == wanted), None)
+
+
+class _BrokenError(Exception):
+    """A rule of the contract that a manifest breaks."""
+
+    def __init__(self, message: str, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def discover(root: str, progress: Callable[[int], None] | None = None) -> Catalog:
+    """Find every plugin of the workspace ``root``; ``progress`` hears how many were read. Never raises for a plugin."""
+    plugins: list[Plugin] = []
+    violations: list[Violation] = []
+    for number, found in enumerate(_read_all(root), 1):
+        if isinstance(found, Plugin):
+            plugins.append(found)
+        else:
+            violations.append(found)
+        if progress:
+            progress(number)
+    plugins.sort(key=lambda plugin: collation(plugin.id))
+    violations.sort(key=lambda violation: collation(violation.id))
+    return Catalog(tuple(plugins), tuple(violations))
+
+
+def _read_all(root: str) -> Iterator[Plugin | Violation]:
+    for group in KIND_OF:
+        parent = os.path.join(root, "plugins", group)
+        try:
+            folders = _folders(parent)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            yield Violation(f"plugins/{group}", group, parent, parent, f"{parent} cannot be listed ({_reason(error)})")
+            continue
+        for folder in folders:
+            if found := _read_one(parent, folder, group):
+                yield found
+
+
+def _folders(parent: str) -> list[str]:
+    with os.scandir(parent) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()  # follows a link: a plugin kept elsewhere counts
+    except OSError:
+        return False  # ELOOP: a link that leads to itself is no folder
+
+
+def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None:
+    path = f"{parent}{os.sep}{folder}"
+    manifest = f"{path}{os.sep}package.json"
+    try:
+        data = package_json.read(manifest, LIMIT)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        return Violation(folder, group, path, manifest, f"Failed to read plugin manifest {manifest}: {_reason(error)}")
+    return parse(data, path, folder, group)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return f"{errno.errorcode.get(error.errno, error.errno)}, {os.strerror(error.errno)}"
+    return str(error)
+
+
+# -- the contract, pure ------------------------------------------------------
+
+
+def parse(data: bytes, path: str, folder: str, group: str) -> Plugin | Violation:
+    """Judge one manifest: ``data`` is the ``package.json`` of ``path``, the folder ``folder`` under ``group``."""
+    manifest = f"{path}{os.sep}package.json"
+    try:
+        document = package_json.decode(data)
+    except (ValueError, RecursionError) as error:
+        return Violation(folder, group, path, manifest, f"Failed to parse plugin manifest {manifest}: {error}")
+    try:
+        return _plugin(document, path, folder, KIND_OF[group], group)
+    except _BrokenError as broken:
+        message = f"Plugin manifest contract violation at {manifest}: {broken}"
+        return Violation(broken.name or folder, group, path, manifest, message)
+
+
+def _plugin(document: object, path: str, folder: str, kind: str, group: str) -> Plugin:
+    if not isinstance(document, dict):
+        raise _BrokenError("manifest must be a JSON object")
+    name = document.get("name")
+    name = name if isinstance(name, str) and name else None
+    capability = _capability(document.get("rawr"), kind, group, name)
+    return Plugin(
+        name or folder,
+        kind,
+        capability,
+        folder,
+        path,
+        linkable=kind == "toolkit" and _has_commands(document.get("oclif")),
+        runtime_web=kind == "web" and _exports_runtime(document.get("exports")),
+    )
+
+
+def _capability(rawr: object, kind: str, group: str, name: str | None) -> str:
+    if not isinstance(rawr, dict):
+        raise _BrokenError("required rawr object is missing", name)
+    for key in FORBIDDEN:
+        if key in rawr:
+            raise _BrokenError(f"forbidden rawr.{key} is present", name)
+    if rawr.get("kind") != kind:
+        raise _BrokenError(_wrong_kind(rawr.get("kind"), kind, group), name)
+    capability = rawr.get("capability")
+    capability = capability.strip() if isinstance(capability, str) else ""
+    if not capability:
+        raise _BrokenError("required rawr.capability is missing", name)
+    return capability
+
+
+def _wrong_kind(found: object, kind: str, group: str) -> str:
+    if not isinstance(found, str) or not found:
+        return "required rawr.kind is missing"
+    if found not in KIND_OF.values():
+        return f'invalid rawr.kind "{found}"'
+    return f'rawr.kind must be "{kind}" for plugins/{group}/*'
+
+
+def _has_commands(oclif: object) -> bool:
+    typescript = oclif.get("typescript") if isinstance(oclif, dict) else None
+    if not isinstance(oclif, dict) or not isinstance(typescript, dict):
+        return False
+    return _is_text(oclif.get("commands")) and _is_text(typescript.get("commands"))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _exports_runtime(exports: object) -> bool:
+    # In a package's exports, null closes an entry point.
+    return isinstance(exports, dict) and any(exports.get(entry) is not None for entry in ("./server", "./web"))
+
+
+# -- order -------------------------------------------------------------------
+
+# What JavaScript's localeCompare gives for ASCII (the root collation of CLDR):
+# punctuation, digits, letters; a small letter before its capital.
+_ORDER = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwWxXyYzZ"
+_RANK = {ord(char): _ORDER.index(char.lower()) + 1 for char in _ORDER}
+
+
+def collation(text: str) -> str:
+    """The key that sorts names as the peers' ``localeCompare`` does; beyond ASCII by code point, after the letters."""
+    return f"{text.translate(_RANK)}\0{text.swapcase()}"

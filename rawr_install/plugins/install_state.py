@@ -1,0 +1,147 @@
+"""The install state: look at workspace, manifest and link targets, judge them, and report in the wire's shape.
+
+The rules are in :mod:`rawr_install.plugins.assess`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from rawr_install.dispatch.workspace import read_owner
+from rawr_install.paths import Places
+from rawr_install.plugins import manifest as manifests
+from rawr_install.plugins.assess import Facts, Identity, Issue, Verdict, choose_root, judge, linkable
+from rawr_install.plugins.catalog import collation, discover
+from rawr_install.plugins.manifest import Link
+
+
+class _Report(TypedDict):
+    status: str
+    inSync: bool
+    canonicalWorkspaceRoot: str
+    canonicalWorkspaceSource: str
+    pluginManagerManifestPath: str
+    expectedLinks: list[dict[str, str]]
+    actualLinks: list[dict[str, str | None]]
+    issues: list[Issue]
+    actions: list[dict[str, str]]
+    summary: dict[str, int]
+
+
+class InstallState(_Report, total=False):
+    """The wire's report; ``notes`` (ours) is there when something besides issues has to be said."""
+
+    notes: list[str]
+
+
+def assess_install_state(
+    workspace_root: str | os.PathLike[str],
+    runtime_plugins: Iterable[Mapping[str, object]] | None = None,
+    oclif_data_dir: str | os.PathLike[str] | None = None,
+    allow_global_owner_fallback: bool = False,
+) -> InstallState:
+    """Assess the plugin links of a workspace; changes nothing, and no broken plugin or manifest makes it raise.
+
+    ``runtime_plugins`` are the plugins that a running CLI has loaded (their
+    ``name`` and ``alias`` count); ``oclif_data_dir`` is the plugin manager's
+    data folder (default: the user's). Raises UsageError ``NO_HOME`` where a
+    default is needed and HOME is unset.
+    """
+    facts = look(workspace_root, runtime_plugins, oclif_data_dir, allow_global_owner_fallback)
+    return report(facts, judge(facts))
+
+
+# -- looking -----------------------------------------------------------------
+
+
+def look(
+    workspace_root: str | os.PathLike[str],
+    runtime_plugins: Iterable[Mapping[str, object]] | None = None,
+    oclif_data_dir: str | os.PathLike[str] | None = None,
+    allow_global_owner_fallback: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Facts:
+    """Read workspace, manifest and link targets once."""
+    root = os.path.abspath(os.fspath(workspace_root))
+    owner = read_owner(_places().owner_file) if allow_global_owner_fallback else None
+    canonical = choose_root(root, owner)
+    catalog = discover(canonical.root, progress)
+    manifest = manifests.read(os.path.join(_data_dir(oclif_data_dir), "package.json"))
+    targets = _targets(manifest.links, linkable(catalog))
+    return Facts(canonical, catalog, manifest, targets, _runtime_names(runtime_plugins))
+
+
+def _places() -> Places:
+    return Places.from_environ(os.environ)
+
+
+def _data_dir(given: str | os.PathLike[str] | None) -> str:
+    return os.path.abspath(os.fspath(given) if given else _places().plugin_manager_dir)
+
+
+def _runtime_names(plugins: Iterable[Mapping[str, object]] | None) -> frozenset[str] | None:
+    if plugins is None:
+        return None
+    names = (plugin.get(key) for plugin in plugins for key in ("name", "alias"))
+    return frozenset(name for name in names if isinstance(name, str) and name)
+
+
+def _targets(links: Iterable[Link], expected: Mapping[str, str]) -> dict[str, Identity | None]:
+    """The identities that the judgement needs; a root that is spelled as expected needs none."""
+    found: dict[str, Identity | None] = {}
+    for link in links:
+        wanted = expected.get(link.name)
+        if wanted and link.root and link.root != wanted:
+            found[link.root], found[wanted] = _identity(link.root), _identity(wanted)
+    return found
+
+
+def _identity(path: str) -> Identity | None:
+    try:
+        info = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return info.st_dev, info.st_ino
+
+
+# -- the report --------------------------------------------------------------
+
+
+def report(facts: Facts, verdict: Verdict) -> InstallState:
+    """The verdict in the wire's shape."""
+    manifest, issues = facts.manifest, list(verdict.issues)
+    actual = sorted(manifest.links, key=lambda link: collation(link.name))
+    made: InstallState = {
+        "status": verdict.status,
+        "inSync": not issues,
+        "canonicalWorkspaceRoot": facts.canonical.root,
+        "canonicalWorkspaceSource": facts.canonical.source,
+        "pluginManagerManifestPath": manifest.path,
+        "expectedLinks": [{"pluginName": name, "root": root} for name, root in facts.expected.items()],
+        "actualLinks": [{"name": link.name, "type": link.type, "root": link.root} for link in actual],
+        "issues": issues,
+        "actions": [{"command": action.command, "reason": action.reason} for action in verdict.actions],
+        "summary": {
+            "expectedLinkCount": len(facts.expected),
+            "actualLinkCount": len(actual),
+            "issueCount": len(issues),
+            "staleLinkCount": _count(issues, "stale_link"),
+            "legacyIssueCount": _count(issues, "legacy_present", "legacy_overlap"),
+        },
+    }
+    if notes := _notes(facts):
+        made["notes"] = notes
+    return made
+
+
+def _count(issues: Sequence[Issue], *kinds: str) -> int:
+    return sum(issue["kind"] in kinds for issue in issues)
+
+
+def _notes(facts: Facts) -> list[str]:
+    nameless = facts.manifest.nameless
+    entries = f"{nameless} entries of oclif.plugins have" if nameless > 1 else "1 entry of oclif.plugins has"
+    unread = [f"{entries} no name in {facts.manifest.path}; the plugin manager skips such entries."] if nameless else []
+    return [*([facts.canonical.note] if facts.canonical.note else []), *unread]

@@ -1,0 +1,221 @@
+"""``state.guard``: the turnstile at which our own processes queue for the lease.
+
+A kernel lock on a permanent, empty file. Waiting for it is waiting in the
+kernel's queue, first come first served, without polling; the kernel frees it
+when its holder dies. Safety never depends on it: a deleted guard, a file
+system without locks or a stopped queue head cost order and speed, not updates.
+
+``flock(2)`` has no timeout, so a helper thread does the waiting and its
+caller waits for the thread. A caller that gives up leaves the thread in the
+queue; the next one finds its place kept, and if nobody wants the turn when it comes,
+the thread passes it on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+
+from rawr_install.state.forks import close_noted, open_noted
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the world, not a failure
+    """There is no turnstile here; the text says why."""
+
+
+class Turnstile:
+    """The turnstile of one folder, for one thread at a time (the caller sees to that)."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(folder, "state.guard")
+        self.fd = -1
+        self._waiter: _Waiter | None = None
+
+    def enter_at_once(self) -> bool:
+        """Take the turn if it is free; raises Unavailable."""
+        if self._waiter is not None and self._waiter.in_queue:
+            return False
+        for _ in range(8):
+            if self.fd < 0:
+                self.fd = self._open()
+            if not _try_lock(self.fd):
+                return False
+            if self._is_current():
+                return True
+            self.close()  # deleted or replaced: whoever comes next would lock another inode
+        return False
+
+    def wait(self, deadline: float) -> bool:
+        """Queue until ``deadline`` (monotonic seconds); False when the turn did not come. Raises Unavailable."""
+        while time.monotonic() < deadline:
+            if not self._queue(deadline):
+                return False
+            if self._is_current():
+                return True
+            self.close()
+            if self.enter_at_once():
+                return True
+        return False
+
+    def _queue(self, deadline: float) -> bool:
+        if fcntl is None:
+            return _poll(self.fd, deadline)
+        try:
+            self._waiter = self._waiter or _Waiter(self.fd)
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            return _poll(self.fd, deadline)
+        return self._waiter.wait(deadline)
+
+    def leave(self) -> None:
+        """Let the next one through; harmless when the turn is not ours."""
+        if self.fd >= 0 and not (self._waiter is not None and self._waiter.in_queue):
+            try:
+                _unlock(self.fd)
+            except OSError:  # no locks here, or they broke down: without the descriptor there is none
+                self.close()
+
+    def close(self) -> None:
+        """Forget the guard's descriptor, and with it any turn."""
+        fd, self.fd = self.fd, -1
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.retire():
+            return  # the thread still waits on the descriptor and will close it
+        if fd >= 0:
+            close_noted(fd)
+
+    def _open(self) -> int:
+        try:
+            fd = self._open_either_way()
+        except OSError as error:
+            raise Unavailable(f"{self.path}: {errno.errorcode.get(error.errno or 0, error)}") from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            close_noted(fd)
+            raise Unavailable(f"{self.path}: not a regular file")
+        return fd
+
+    def _open_either_way(self) -> int:
+        try:
+            return open_noted(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+        except PermissionError:
+            return open_noted(self.path, os.O_RDONLY | _FLAGS)  # flock(2) asks for no write permission
+
+    def _is_current(self) -> bool:
+        try:
+            named, held = os.lstat(self.path), os.fstat(self.fd)
+        except OSError:
+            return False
+        return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
+
+
+class _Waiter:
+    """A thread that waits in the kernel's queue on behalf of a caller who may give up."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._mutex = threading.Lock()
+        self._go, self._done = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
+        self.in_queue = False
+        self._wanted = self._retired = False
+        self._error = ""
+        threading.Thread(target=self._run, name="rawr-turnstile", daemon=True).start()
+
+    def wait(self, deadline: float) -> bool:
+        """Wait for the turn; raises Unavailable."""
+        with self._mutex:
+            self._wanted = True
+            if not self.in_queue:
+                self.in_queue = True
+                self._go.release()
+        try:
+            self._done.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        finally:
+            came = self._came()
+        if came and self._error:
+            raise Unavailable(self._error)
+        return came
+
+    def _came(self) -> bool:
+        with self._mutex:
+            self._wanted = False
+            self._done.acquire(blocking=False)
+            return not self.in_queue
+
+    def retire(self) -> bool:
+        """End the thread; False when it is still in the queue and keeps the descriptor."""
+        with self._mutex:
+            self._retired = True
+            if self.in_queue:
+                return False
+            self._go.release()
+            return True
+
+    def _run(self) -> None:
+        while True:
+            self._go.acquire()
+            if self._retired:
+                return
+            self._error = _wait_in_kernel(self._fd)
+            with self._mutex:
+                self.in_queue = False
+                if self._wanted:
+                    self._done.release()
+                elif self._retired:
+                    close_noted(self._fd)
+                    return
+                elif not self._error:
+                    _unlock(self._fd)
+
+
+def _wait_in_kernel(fd: int) -> str:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+    return ""
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        if fcntl is None:
+            from filelock import lock_descriptor
+
+            return lock_descriptor(fd, blocking=False)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise Unavailable(errno.errorcode.get(error.errno or 0, "")) from None
+        raise
+    return True
+
+
+def _unlock(fd: int) -> None:
+    if fcntl is None:
+        from filelock import unlock_descriptor
+
+        unlock_descriptor(fd)
+    else:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _poll(fd: int, deadline: float) -> bool:
+    """Where the kernel's queue cannot be joined (no ``fcntl``, no thread to be had): try, every 5 ms."""
+    while not _try_lock(fd):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.005)
+    return True

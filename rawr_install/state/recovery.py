@@ -1,0 +1,171 @@
+"""Getting a workspace's state going again: a corrupt file set aside, an abandoned lock removed.
+
+Nothing is thrown away: what stood at ``state.json`` is kept beside it as
+``state.corrupt-<hash>.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+
+from rawr_install.atomic import write_file
+from rawr_install.errors import RefusedError, StateCorruptError, StateError, StateVersionError
+from rawr_install.state import lock
+from rawr_install.state.directory import Folder, failed, folder_at
+from rawr_install.state.document import RepoState, default_repo_state, dump, parse
+from rawr_install.state.filesystem import is_local
+from rawr_install.state.guard import Unavailable
+from rawr_install.state.lease import Place
+from rawr_install.state.snapshot import Snapshot
+from rawr_install.state.store import last_good_path, state_path
+from rawr_install.state.takeover import set_aside
+from rawr_install.state.watch import Watch
+
+_LOOK_EVERY = 0.05
+
+Path = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A recovery, planned or done: ``source`` is ``last-good``, ``default``, or empty when nothing is wrong."""
+
+    path: str
+    source: str
+    set_aside: str
+    state: RepoState
+
+
+def plan_recovery(root: Path, fresh: bool = False, force: bool = False) -> Recovery:
+    """What :func:`recover` would do now; changes nothing. Raises as it does."""
+    snapshot = Snapshot(state_path(root))
+    snapshot.close()
+    return _planned(root, snapshot.data, fresh, force)
+
+
+def recover(root: Path, fresh: bool = False, force: bool = False) -> Recovery:
+    """Set a corrupt state file aside and start from the last good copy, or anew (``fresh``, or no good copy).
+
+    A file of another version is refused unless ``force``: its program may still need it. Raises
+    StateVersionError, StateUnreadableError, and the lock's errors; then nothing is changed.
+    """
+    done: list[Recovery] = []
+
+    def change(data: bytes | None) -> bytes | None:
+        plan = _planned(root, data, fresh, force)
+        done[:] = [plan]
+        if not plan.source or data is None:
+            return None
+        _keep(plan.set_aside, data)
+        return dump(plan.state)
+
+    lock.transact(os.path.dirname(state_path(root)), change)
+    return done[0]
+
+
+def _keep(path: str, data: bytes) -> None:
+    try:
+        write_file(path, data, 0o600)
+    except OSError as error:
+        raise failed(os.path.dirname(path), error) from None
+
+
+def _planned(root: Path, data: bytes | None, fresh: bool, force: bool) -> Recovery:
+    path = state_path(root)
+    if data is None:
+        return Recovery(path, "", "", default_repo_state())
+    try:
+        return Recovery(path, "", "", parse(data, path))
+    except StateCorruptError:
+        pass
+    except StateVersionError as error:
+        if not force:
+            error.remedy, error.hint = ("rawr-install", "state", "recover", "--force"), ""
+            raise
+    good = None if fresh else _last_good(root)
+    aside = os.path.join(os.path.dirname(path), f"state.corrupt-{hashlib.sha256(data).hexdigest()[:12]}.json")
+    return Recovery(path, "last-good" if good else "default", aside, good or default_repo_state())
+
+
+def _last_good(root: Path) -> RepoState | None:
+    path = last_good_path(root)
+    try:
+        snapshot = Snapshot(path)
+        snapshot.close()
+        return parse(snapshot.data, path) if snapshot.data is not None else None
+    except StateError:
+        return None
+
+
+def unlock(root: Path, dry_run: bool = False) -> Reclaimed:
+    """Remove an abandoned ``state.lock``; raises RefusedError ``LOCK_HELD`` while its holder lives, or may.
+
+    Takes up to three seconds, because some proofs of death take two.
+    """
+    folder = os.path.dirname(state_path(root))
+    if not os.path.lexists(os.path.join(folder, "state.lock")):
+        return Reclaimed({}, "")
+    made = reclaim(folder, dry_run=dry_run)
+    if made.holder and not made.proof:
+        who = f"process {made.holder['pid']}" if made.holder.get("pid") else "a program that cannot be named"
+        raise RefusedError(
+            f"{folder}{os.sep}state.lock is held by {who}, and nothing proves that it is gone.",
+            code="LOCK_HELD",
+            hint=f"look at it with: ps -fp {made.holder['pid']}" if made.holder.get("pid") else "try again later",
+            details={"holder": made.holder},
+        )
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """What stood at ``state.lock`` (empty: nothing), and the proof by which it was removed (empty: it was not)."""
+
+    holder: dict[str, object]
+    proof: str
+
+
+def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaimed:
+    """Remove the lease in the state folder ``path`` if its holder is provably gone; the living are left alone.
+
+    Takes up to ``patience`` seconds, because some proofs need the lease to stay
+    unchanged for two. What is no regular file can be nobody's lease and is moved
+    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError.
+    """
+    deadline = time.monotonic() + patience
+    if dry_run:  # no turn, no sweep: those leave traces
+        return _reclaim(Watch(Place(path, is_local(path)), "full"), deadline, dry_run)
+    folder = folder_at(path)
+    with folder.mutex:
+        try:
+            right = _turn_of(folder, deadline)
+            return _reclaim(Watch(folder.place, right), deadline, dry_run)
+        except OSError as error:
+            raise failed(path, error) from None
+        finally:
+            folder.turnstile.leave()
+
+
+def _turn_of(folder: Folder, deadline: float) -> str:
+    try:
+        turn = folder.local and (folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline))
+    except Unavailable:
+        return "old"
+    return "full" if turn else "none" if folder.local else "old"
+
+
+def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
+    holder: dict[str, object] = {}
+    while (found := watch.look()) is not None:
+        found.close()
+        holder = found.describe()
+        proof = watch.prove() if dry_run or not found.regular else watch.probe()
+        if proof and not dry_run and not found.regular:
+            set_aside(watch.place.name)
+        if proof or time.monotonic() >= deadline:
+            return Reclaimed(holder, proof)
+        time.sleep(_LOOK_EVERY)
+    return Reclaimed({}, "")

@@ -1,0 +1,129 @@
+"""One reading of ``state.json``, pinned: what was read, and whether that is still what stands there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from itertools import count
+
+from rawr_install.atomic import discard, write_all
+from rawr_install.errors import StateUnreadableError
+from rawr_install.state.forks import close_quietly
+
+LIMIT = 64 * 1024 * 1024
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_STAGE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | _NOFOLLOW
+_serial = count()
+
+
+class Snapshot:
+    """The file at ``path`` as read: ``data`` is None where there is none.
+
+    The descriptor stays open: it keeps the inode's number from being used
+    again, and keeps the work of freeing the old file out of the time under lock.
+    """
+
+    __slots__ = ("data", "fd", "info", "target")
+
+    def __init__(self, path: str) -> None:
+        """Read the file; raises StateUnreadableError. A symbolic link is followed, and will be written through."""
+        self.target = path
+        self.fd = -1
+        self.info: os.stat_result | None = None
+        self.data: bytes | None = None
+        try:
+            self._read()
+        except OSError as error:
+            self.close()
+            raise unreadable(path, errno.errorcode.get(error.errno or 0, str(error))) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        try:
+            self.fd = self._open()
+        except FileNotFoundError:
+            return
+        self.info = os.fstat(self.fd)
+        if not stat.S_ISREG(self.info.st_mode):
+            raise unreadable(self.target, "not a regular file")
+        if self.info.st_size > LIMIT:
+            raise unreadable(self.target, f"larger than {LIMIT >> 20} MiB")
+        self.data = _read_all(self.fd, self.info.st_size)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.target, _READ | _NOFOLLOW)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+        self.target = os.path.realpath(self.target)
+        return os.open(self.target, _READ)
+
+    def is_current(self) -> bool:
+        """Whether nobody has replaced, changed, made or removed the file since."""
+        try:
+            now = os.stat(self.target)
+        except FileNotFoundError:
+            return self.info is None
+        then = self.info
+        return then is not None and _version(now) == _version(then)
+
+    def stage(self, data: bytes, durable: bool) -> str:
+        """Write ``data`` to a temporary file beside the target, with the old mode and owner; raises OSError."""
+        folder = os.path.dirname(self.target)
+        name = f"{folder}{os.sep}state.{os.getpid()}.{time.time_ns() // 1_000_000}.{next(_serial)}.tmp"
+        mode = 0o666 if self.info is None else stat.S_IMODE(self.info.st_mode)
+        try:
+            fd = os.open(name, _STAGE, mode)
+            try:
+                write_all(fd, data)
+                self._preserve(fd)
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+        except BaseException:
+            discard(name)
+            raise
+        return name
+
+    def _preserve(self, fd: int) -> None:
+        if self.info is None or not hasattr(os, "fchown"):
+            return
+        made = os.fstat(fd)
+        if (made.st_uid, made.st_gid) != (self.info.st_uid, self.info.st_gid):
+            try:
+                os.fchown(fd, self.info.st_uid, self.info.st_gid)
+            except PermissionError:
+                pass  # only root gives files away; a peer's rename would have changed the owner, too
+        if made.st_mode != self.info.st_mode:
+            os.fchmod(fd, stat.S_IMODE(self.info.st_mode))
+
+    def close(self) -> None:
+        """Let the old file go."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            close_quietly(fd)
+
+
+def _version(info: os.stat_result) -> tuple[int, ...]:
+    return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
+
+
+def _read_all(fd: int, size: int) -> bytes:
+    data = os.read(fd, size + 1)
+    while more := os.read(fd, 1 << 16):
+        data += more
+    return data
+
+
+def unreadable(path: str, reason: str) -> StateUnreadableError:
+    """The error for a state file that is there and cannot be read."""
+    return StateUnreadableError(
+        f"{path} cannot be read ({reason}).", hint=f"look at it with: ls -ld '{path}'", details={"path": path}
+    )

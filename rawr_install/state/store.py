@@ -1,0 +1,269 @@
+"""A workspace's state: read it, change it, recover it. The library that other programs import.
+
+Readers take no lock and never see a torn file. Every change goes through the
+lock (module ``lock``), is a pure function of the state before it, and is on the
+disk when the call returns.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from rawr_install.atomic import write_file
+from rawr_install.errors import StateError, UsageError
+from rawr_install.state import lease as leases, lock, status as inspection
+from rawr_install.state.document import (
+    Malformed,
+    PluginLists,
+    RepoState,
+    default_repo_state,
+    dump,
+    fresh,
+    normalised,
+    parse,
+    same,
+    settled,
+)
+from rawr_install.state.lock import Options as RepoStateMutationOptions
+from rawr_install.state.snapshot import Snapshot
+from rawr_install.state.status import Inspection
+
+__all__ = [
+    "Inspection",
+    "PluginLists",
+    "RepoState",
+    "RepoStateMutationOptions",
+    "RepoStateMutationResult",
+    "RepoStateMutator",
+    "default_repo_state",
+    "disable_plugin",
+    "enable_plugin",
+    "get_repo_state",
+    "inspect",
+    "mutate_repo_state_atomically",
+    "preview",
+    "set_repo_state",
+    "state_lock_path",
+    "state_path",
+    "switch",
+]
+
+RepoStateMutator = Callable[[RepoState], RepoState | None]
+LAST_GOOD_EVERY = 1.0  # seconds; a copy for each of a thousand changes would double their cost
+
+
+@dataclass(frozen=True, slots=True)
+class RepoStateMutationResult:
+    """What a mutation came to.
+
+    ``waited`` is in seconds; ``changed`` is False when nothing had to be written.
+    Lock diagnostics: ``contended`` (had to wait for somebody), ``takeover`` (the
+    proof by which an abandoned lock was taken, else empty), ``previous_holder``
+    (who stood in the way), ``durable`` (synced to the disk), ``degraded`` (what the
+    file system could not give, in words).
+    """
+
+    state: RepoState
+    state_path: str
+    lock_path: str
+    changed: bool
+    attempts: int
+    waited: float
+    contended: bool
+    takeover: str
+    previous_holder: dict[str, object] | None
+    durable: bool
+    degraded: tuple[str, ...]
+
+
+def state_path(repo_root: str | os.PathLike[str]) -> str:
+    """Where the state of a workspace is, by its real path; raises UsageError for a root that does not exist."""
+    return f"{_folder(repo_root)}{os.sep}state.json"
+
+
+def state_lock_path(repo_root: str | os.PathLike[str]) -> str:
+    """Where the lock of a workspace's state is; raises UsageError for a root that does not exist."""
+    return f"{_folder(repo_root)}{os.sep}state.lock"
+
+
+_known_roots: dict[str, tuple[tuple[int, int], str]] = {}
+
+
+def _folder(repo_root: str | os.PathLike[str]) -> str:
+    root = os.fspath(repo_root)
+    try:
+        info = os.stat(root)
+        if not stat.S_ISDIR(info.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        known = _known_roots.get(root)
+        if known is not None and known[0] == (info.st_dev, info.st_ino) and os.path.isabs(root):
+            return known[1]
+        real = os.path.realpath(root, strict=True)
+        folder = os.path.join(real, ".rawr", "state")
+        if real == root:  # no link on the way that could come to lead elsewhere
+            _known_roots[root] = ((info.st_dev, info.st_ino), folder)
+        return folder
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"{root} is no folder of a workspace ({reason}).",
+            code="STATE_ROOT_MISSING",
+            hint="name a workspace with --workspace PATH",
+        ) from None
+
+
+def get_repo_state(repo_root: str | os.PathLike[str]) -> RepoState:
+    """The state, read without a lock; the default state where there is no file.
+
+    Raises StateCorruptError, StateVersionError, StateUnreadableError; UsageError for a root that does not exist.
+    """
+    path = state_path(repo_root)
+    snapshot = Snapshot(path)
+    snapshot.close()
+    return _parsed(snapshot.data, path)
+
+
+def _parsed(data: bytes | None, path: str) -> RepoState:
+    return default_repo_state() if data is None else parse(data, path)
+
+
+def set_repo_state(repo_root: str | os.PathLike[str], state: RepoState) -> RepoState:
+    """Replace the whole state, whatever it was (a corrupt file is refused); returns it as written."""
+    # From a mutator, None means "leave it": here it is no state, and refused as such.
+    return mutate_repo_state_atomically(repo_root, lambda _before: state or cast(RepoState, {})).state
+
+
+def enable_plugin(repo_root: str | os.PathLike[str], plugin_id: str) -> RepoState:
+    """Put ``plugin_id`` on the list of enabled plugins, and off the other; returns the state."""
+    return mutate_repo_state_atomically(repo_root, switch([plugin_id], on=True)).state
+
+
+def disable_plugin(repo_root: str | os.PathLike[str], plugin_id: str) -> RepoState:
+    """Put ``plugin_id`` on the list of disabled plugins, and off the other; returns the state."""
+    return mutate_repo_state_atomically(repo_root, switch([plugin_id], on=False)).state
+
+
+def switch(plugin_ids: list[str], on: bool) -> RepoStateMutator:
+    """The mutator that enables or disables all of ``plugin_ids``; raises UsageError for an empty id."""
+    wanted = {name.strip() for name in plugin_ids}
+    if "" in wanted:
+        raise UsageError("A plugin id is empty.", code="PLUGIN_ID_EMPTY", hint="name the plugin")
+
+    def mutator(state: RepoState) -> RepoState:
+        plugins = state["plugins"]
+        enabled, disabled = set(plugins["enabled"]), set(plugins.get("disabled", ()))
+        plugins["enabled"] = sorted(enabled | wanted if on else enabled - wanted)
+        plugins["disabled"] = sorted(disabled - wanted if on else disabled | wanted)
+        return state
+
+    return mutator
+
+
+def mutate_repo_state_atomically(
+    repo_root: str | os.PathLike[str],
+    mutator: RepoStateMutator,
+    options: RepoStateMutationOptions | None = None,
+) -> RepoStateMutationResult:
+    """Change the state by ``mutator(state) -> state``, atomically among all programs that share the file.
+
+    The mutator gets a state of its own to change and must be pure: it runs again
+    when another program broke the lock. If it raises, or returns None, or
+    what it got, nothing is written.
+
+    Raises what the mutator raises; StateError ``NOT_A_STATE`` when it returns something else;
+    the read errors of :func:`get_repo_state`, with the file untouched; the lock's errors (see ``lock``).
+    """
+    path = state_path(repo_root)
+    folder = os.path.dirname(path)
+    work = _Work(path, mutator)
+    report = lock.transact(folder, work.change, options)
+    if report.changed:
+        _keep_last_good(folder, work.written, report.durable)
+    return RepoStateMutationResult(
+        state=work.state,
+        state_path=path,
+        lock_path=f"{folder}{os.sep}state.lock",
+        changed=report.changed,
+        attempts=report.attempts,
+        waited=report.waited,
+        contended=report.contended,
+        takeover=report.takeover,
+        previous_holder=report.previous_holder,
+        durable=report.durable,
+        degraded=tuple(report.degraded),
+    )
+
+
+def preview(repo_root: str | os.PathLike[str], mutator: RepoStateMutator) -> tuple[RepoState, bool]:
+    """What a mutation would leave now, and whether it would change anything; takes no lock, writes nothing."""
+    path = state_path(repo_root)
+    snapshot = Snapshot(path)
+    snapshot.close()
+    work = _Work(path, mutator)
+    changed = work.change(snapshot.data) is not None
+    return work.state, changed
+
+
+class _Work:
+    """The mutator, wrapped into a function of bytes."""
+
+    def __init__(self, path: str, mutator: RepoStateMutator) -> None:
+        self.path = path
+        self.mutator = mutator
+        self.state = default_repo_state()
+        self.written = b""
+
+    def change(self, data: bytes | None) -> bytes | None:
+        before = _parsed(data, self.path)
+        given = fresh(before)
+        returned = self.mutator(given)
+        try:
+            after = self._judged(before, given, returned)
+            if same(before, after):
+                self.state = before
+                return None
+            self.state = settled(after, before, leases.iso(time.time()))
+            self.written = dump(self.state)
+        except Malformed as reason:
+            raise StateError(
+                f"The mutator's state {reason}.", code="NOT_A_STATE", hint="return a state from the mutator"
+            ) from None
+        return self.written
+
+    def _judged(self, before: RepoState, given: RepoState, returned: object) -> RepoState:
+        if returned is None and not same(before, normalised(given)):
+            raise Malformed("was changed in place, but not returned")
+        return before if returned is None else normalised(returned)
+
+
+# -- the last good copy ----------------------------------------------------------
+
+_copied: dict[str, float] = {}
+
+
+def last_good_path(repo_root: str | os.PathLike[str]) -> str:
+    """Where the copy for recovery is."""
+    return os.path.join(_folder(repo_root), "state.last-good.json")
+
+
+def _keep_last_good(folder: str, data: bytes, durable: bool) -> None:
+    """Keep a copy of what was just committed, at most once a second; a failure is no failure of the mutation."""
+    now = time.monotonic()
+    if now - _copied.get(folder, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
+        return
+    _copied[folder] = now
+    try:
+        write_file(os.path.join(folder, "state.last-good.json"), data, 0o600, durable)
+    except OSError:
+        pass
+
+
+def inspect(repo_root: str | os.PathLike[str]) -> Inspection:
+    """Look at state and lock, for the doctor and ``state show``; raises UsageError for a root that does not exist."""
+    return inspection.look(state_path(repo_root))

@@ -1,0 +1,119 @@
+"""Every finding: produced on disk, found exactly, and mended by running its own remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rawr_install.doctor.checks import CHECKS
+from tests.conftest import Machine
+from tests.support.machines import SITUATIONS, Lab, Situation, document, link_decides, validate
+
+WITHOUT_REMEDY = ("bun.range", "package.unreadable")  # what to write there only the workspace's people know
+NOT_FIXABLE = {
+    "a dangling rawr stands first on path",
+    "another workspace is active",  # the remedy is somebody else's file, PATH, the network, or the user's decision
+    "bun.missing",
+    "bun.version",
+    "dependencies.missing",
+    "entry.foreign",
+    "entry.link-decides",
+    "owner.entry-disagree",
+    "owner.missing",
+    "owner.other-instance",
+    "owner.unreadable",
+    "path.bun-missing",
+    "path.entry-missing",
+    "path.pnpm-first",
+    "path.shadowed",
+    "path.two-installs",
+    "path.version-manager",
+    "receipt.disagrees",
+    "state.lock-unreadable",
+    "workspace.untrusted",
+}
+MENDABLE = [situation for situation in SITUATIONS if situation.mends]
+
+
+@pytest.fixture
+def lab(machine: Machine) -> Lab:
+    return Lab(machine)
+
+
+def finding(report: dict[str, Any], check_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in report["findings"] if each["id"] == check_id)
+    return found
+
+
+def run_remedy(lab: Lab, remedy: dict[str, Any]) -> None:
+    """Run it as a person would: from a shell in the same folder, that finds the toolkit."""
+    path = f"{lab.tools}:{lab.machine.env['PATH']}"
+    ran = lab.machine.run(*remedy["argv"], cwd=lab.cwd, env={"PATH": path})
+    assert ran.code == 0, ran.err
+
+
+def log_in_again(lab: Lab) -> None:
+    """Take PATH from a login shell, where a remedy changed the profile."""
+    if (lab.home / ".profile").exists():
+        here = lab.machine.env["PATH"]
+        script = 'PATH="$1"; . "$HOME/.profile"; printf %s "$PATH"'
+        lab.machine.env["PATH"] = lab.machine.run("/bin/sh", "-c", script, "sh", here).out
+
+
+def test_a_healthy_machine_has_no_findings(lab: Lab) -> None:
+    ran = lab.doctor("--json", "--strict")
+    assert (ran.code, statuses(ran.json["data"])) == (0, {"entry.link-decides": "info"})
+    assert "warnings" not in ran.json
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_each_situation_is_found_exactly_and_its_remedy_mends_it(lab: Lab, situation: Situation) -> None:
+    situation.make(lab)
+    printed = lab.doctor("--json").json
+    validate(printed)
+    report = printed["data"] if printed["ok"] else printed["error"]["details"]
+    assert {each["id"]: each["status"] for each in report["findings"]} == {**situation.found, **link_decides(report)}
+    assert printed["ok"] is ("fail" not in situation.found.values())
+    for each in report["findings"]:
+        assert each["summary"]
+        assert each["remedy"] is None or each["remedy"]["text"]
+        assert each["remedy"] or each["status"] == "info" or each["id"] in WITHOUT_REMEDY
+        assert not each["remedy"] or each["id"] == situation.mends or each["id"] in mended_elsewhere(each)
+    if situation.mends:
+        run_remedy(lab, finding(report, situation.mends)["remedy"])
+        log_in_again(lab)
+        # What stood in front and now stands behind is still told, as information.
+        status = statuses(lab.report()).get(situation.mends)
+        assert status is None or (status == "info" and situation.found.get(situation.mends) not in ("info", None))
+
+
+def statuses(report: dict[str, Any]) -> dict[str, str]:
+    return {each["id"]: each["status"] for each in report["findings"]}
+
+
+def mended_elsewhere(each: dict[str, Any]) -> set[str]:
+    """Findings with a command are each run by some situation; those without one are told in words."""
+    return {situation.mends for situation in MENDABLE} | ({each["id"]} if not each["remedy"]["argv"] else set())
+
+
+@pytest.mark.parametrize("situation", MENDABLE, ids=str)
+def test_fix_mends_what_can_be_undone_and_only_plans_when_asked(lab: Lab, situation: Situation) -> None:
+    situation.make(lab)
+    before = lab.machine.tree()
+    dry = lab.doctor("--fix", "--dry-run", "--json", situation.mends)
+    assert lab.machine.tree() == before
+    if {situation.mends, situation.name} & NOT_FIXABLE:
+        assert (dry.code, dry.json["error"]["code"]) == (2, "NOT_FIXABLE")
+        return
+    planned = document(dry)["fixes"]
+    assert [(fix["status"], situation.mends in fix["ids"]) for fix in planned] == [("planned", True)]
+    done = lab.doctor("--fix", "--json", situation.mends)
+    assert [(fix["status"], fix["argv"]) for fix in document(done)["fixes"]] == [("done", planned[0]["argv"])]
+    assert situation.mends not in {each["id"] for each in document(done)["findings"]}
+
+
+def test_every_check_has_a_situation() -> None:
+    produced = {check_id for situation in SITUATIONS for check_id in (*situation.found, situation.mends) if check_id}
+    elsewhere = {"probe.crash", "path.too-long", "shell.login-differs", "state.not-local"}  # tests of their own
+    assert produced | elsewhere == set(CHECKS)

@@ -1,0 +1,47 @@
+"""The table of mutants fits the code, and the quick ones are caught here; scripts/mutants_state runs them all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.support.peers.actors import needs_node
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = ROOT / "scripts/mutants_state"
+QUICK = ("no beacon", "no first commit check", "no second commit check", "no put-back")
+
+
+def load() -> ModuleType:
+    loader = SourceFileLoader("mutants_state", str(SCRIPT))
+    spec = spec_from_loader("mutants_state", loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    sys.modules["mutants_state"] = module  # dataclasses look their module up
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # else scripts/mutants_statec appears beside it
+    return load()
+
+
+def test_every_mutant_still_fits_the_code(table: ModuleType) -> None:
+    for mutant in table.MUTANTS:
+        assert (ROOT / mutant.file).read_text().count(mutant.old) == 1, mutant.name
+        assert all((ROOT / test.partition("::")[0]).exists() for test in mutant.tests), mutant.name
+
+
+@needs_node
+def test_the_quick_mutants_are_caught() -> None:
+    done = subprocess.run([sys.executable, str(SCRIPT), "--only", ",".join(QUICK)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("caught") == len(QUICK)

@@ -1,0 +1,108 @@
+"""The one way to write a file, with real files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from rawr_install import atomic as durable
+from tests.install.steps import MUTATING, lost_in_a_power_cut, need_strace, steps_of
+
+
+def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    before = path.stat().st_ino
+    durable.write_file(str(path), b"new", 0o600)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_ino != before
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_call_returns(tmp_path: Path) -> None:
+    need_strace()
+    folder, log = tmp_path / "folder", tmp_path / "strace.log"
+    folder.mkdir()
+    code = f"""
+from rawr_install import atomic as durable
+durable.write_file({str(folder / "file")!r}, b"new")
+durable.commit(durable.stage_link({str(folder / "link")!r}, "/target"), {str(folder / "link")!r})
+"""
+    traced = ("strace", "-f", "-qq", "-y", "-o", log, "-e", f"trace={MUTATING}")
+    subprocess.run([*traced, sys.executable, "-c", code], check=True, timeout=60)
+    steps = list(steps_of(log.read_text(), folder))
+    assert [step.name for step in steps if step.name in ("write", "symlink", "rename")] == [
+        *("write", "rename"),
+        *("symlink", "rename"),
+    ]
+    lost = lost_in_a_power_cut(steps)
+    assert not lost, "\n".join(lost)
+
+
+def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        durable.write_file(str(tmp_path / "file"), b"", 0o644)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "kept").write_text("x")
+    with pytest.raises(OSError):
+        durable.write_file(str(target), b"data")
+    with pytest.raises(OSError):
+        durable.write_link(str(target), "/somewhere")
+    assert (target / "kept").exists()
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_link_swap_is_never_seen_absent(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    durable.write_link(str(link), "/one", durable=False)
+    done = threading.Event()
+    missed: list[FileNotFoundError] = []
+
+    def poll() -> None:
+        while not done.is_set():
+            try:
+                os.readlink(link)
+            except FileNotFoundError as error:
+                missed.append(error)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    for turn in range(500):
+        durable.write_link(str(link), ("/one", "/two")[turn % 2], durable=False)
+    done.set()
+    reader.join()
+    assert not missed
+
+
+def test_every_byte_is_written_where_write_takes_only_some(tmp_path: Path) -> None:
+    # A pipe takes 64 KiB at a time: a single write(2) of 1 MiB comes back short.
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, True)
+    received = bytearray()
+
+    def drain() -> None:
+        while chunk := os.read(read_end, 4096):
+            received.extend(chunk)
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    data = os.urandom(1 << 20)
+    durable.write_all(write_end, data)
+    os.close(write_end)
+    reader.join()
+    os.close(read_end)
+    assert bytes(received) == data
