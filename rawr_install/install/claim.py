@@ -193,7 +193,8 @@ def _path_notes(facts: Facts) -> tuple[str, ...]:
     """What a person should know about PATH once the entry is in place."""
     path, ahead = facts.entry.path, facts.ahead
     if not facts.on_path:
-        return (f"Note: {path.rpartition('/')[0]} is not on PATH; add it to run rawr by name.",)
+        instead = f", so {ahead.path} runs" if ahead else "; add it to run rawr by name"
+        return (f"Note: {path.rpartition('/')[0]} is not on PATH{instead}.",)
     if ahead and (ahead.kind, facts.mode) != ("shim", SHIM):
         return (f"Note: {ahead.path} ({ahead.kind}) comes before it on PATH and runs instead.",)
     if facts.mode == SHIM:

@@ -131,6 +131,14 @@ def test_the_receipt_says_the_kind_of_an_entry_that_is_gone(machine: Machine) ->
     assert data(machine.rawr_install("activate", root, "--json"))["mode"] == "shim"
 
 
+def test_what_comes_first_on_path_counts_more_than_the_receipt(machine: Machine, local: Path) -> None:
+    root = machine.workspace("a")
+    machine.rawr_install("install", "--workspace", root, *LINK)
+    assert data(machine.rawr_install("activate", root, "--json"))["mode"] == "shim"
+    (local / "rawr").unlink()
+    assert data(machine.rawr_install("activate", root, "--json"))["mode"] == "bun-symlink"
+
+
 def test_a_link_in_buns_folder_off_path_counts_last(machine: Machine, local: Path) -> None:
     root = machine.workspace("a")
     machine.link(root)
@@ -195,6 +203,8 @@ def test_a_link_goes_to_buns_folder_wherever_a_shim_was_installed(machine: Machi
     machine.rawr_install("install")
     answer = data(machine.rawr_install("activate", root, "--mode", "bun-symlink", "--json"))
     assert answer["entryPath"] == str(machine.entry) and machine.entry.is_symlink()
+    shim = f"{machine.home}/.local/bin/rawr"
+    assert answer["notes"] == [f"Note: {machine.bun_bin} is not on PATH, so {shim} runs."]
     assert is_shim(machine.home / ".local/bin/rawr")
 
 
