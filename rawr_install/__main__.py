@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from rawr_install import encoding
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,8 @@ def main() -> int:
 
     On Windows the command line refuses both.
     """
+    encoding.ensure_utf8_mode()
+    encoding.escape_unprintable()
     if sys.argv[1:2] == ["dispatch"] and sys.platform != "win32":
         from rawr_install.dispatch import decide as dispatch
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 
+from rawr_install.encoding import from_wire
 from rawr_install.errors import UsageError
 
 
@@ -157,4 +158,5 @@ def _global_bin_dir(bunfig: str, home: str) -> str | None:
     named = install.get("globalBinDir") if isinstance(install, dict) else None
     if not isinstance(named, str) or not named:
         return None
+    named = from_wire(named)
     return os.path.join(home, named[2:]) if named.startswith("~/") else named

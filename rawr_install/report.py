@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
 
 SCHEMA_VERSION = 1
@@ -82,7 +83,7 @@ def remedy_text(error: RawrError) -> str:
 
 def to_text(document: object) -> str:
     """The document as printed: 2-space indent, ASCII only so that any locale can print any path."""
-    return json.dumps(document, indent=2)
+    return well_formed(json.dumps(document, indent=2))
 
 
 def printable(text: str) -> str:

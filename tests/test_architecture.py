@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "rawr_install"
 
 # A room imports only from rooms with a smaller number. A folder is one room.
 LEVEL = {
+    "encoding": 0,
     "errors": 0,
     "atomic": 0,
     "report": 1,

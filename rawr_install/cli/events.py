@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from rawr_install.cli.base import JSON_KEY, Outcome, command
+from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
 from rawr_install.events import reader as eventlog
 from rawr_install.events.reader import Choice, Line
@@ -63,7 +64,7 @@ def _follow(path: str, choice: Choice, as_json: bool) -> Outcome:
     """Print line by line: what has no end cannot be returned as one outcome."""
     try:
         for line in _wanted(eventlog.follow(path), choice):
-            print(json.dumps(line.event) if as_json else shown_line(line), flush=True)
+            print(well_formed(json.dumps(line.event)) if as_json else shown_line(line), flush=True)
     except KeyboardInterrupt:
         raise SystemExit(0) from None  # Ctrl-C is how a person says "enough"
     raise AssertionError("a followed log has no end")

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 import click
 
 from rawr_install import __version__
-from rawr_install.cli.base import Answered, Context, Group, Outcome, emit, help_outcome, json_option
+from rawr_install.cli.base import Answered, Context, Group, Outcome, emit, explain, help_outcome, json_option
 from rawr_install.errors import RawrError, UsageError
 
 # Command name -> "module:attribute". Modules load when their command is asked
@@ -109,16 +110,36 @@ def main(argv: Sequence[str]) -> int:
         return emit(Context(json="--json" in _before_dashes(list(argv))), Outcome(error=_unsupported()))
     words = _canonical(list(argv))
     context = Context(command=_command_name(words), json="--json" in _before_dashes(words))
+    _replace_closed_streams()
     try:
         outcome = _attempt(words)
         code = emit(context, outcome) if outcome else 0
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # The reader (head, less) went away. The buffer still holds text, and the
-        # flush at exit would complain once more: let it go where nobody reads.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # else the reader (head, less) has had enough
+            _tell_of_full_disk(error)
         return 1
+
+
+def _replace_closed_streams() -> None:
+    """Of a stream that the caller has closed Python says None; what goes there is for nobody."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+
+
+def _tell_of_full_disk(error: OSError) -> None:
+    try:
+        explain(RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED"))
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what the buffer still holds go where nobody reads: the flush at exit would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _unsupported() -> UsageError:

@@ -312,9 +312,7 @@ def _moved_notes(done: Done) -> Iterable[str]:
 
 def _confirm(question: str) -> None:
     """Ask, where a person sits at a terminal and no document was asked for; elsewhere the command is the consent."""
-    # Python's streams are None where the caller has closed them.
-    person = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-    asked = person and JSON_KEY not in click.get_current_context().meta
+    asked = sys.stdin.isatty() and sys.stderr.isatty() and JSON_KEY not in click.get_current_context().meta
     if asked and not click.confirm(question, err=True):
         raise RefusedError("You declined, so nothing was changed.", code="DECLINED")
 

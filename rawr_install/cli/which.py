@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 
 import click
@@ -31,7 +32,7 @@ def which(words: tuple[str, ...]) -> Outcome:
 
     found = chain.follow(words, probe.current_folder(), os.environ)
     style = terminal_style()
-    ascii_only = not style.encoding.lower().startswith("utf")
+    ascii_only = not all(name.lower().startswith("utf") for name in (style.encoding, locale.getencoding()))
     lines = [style.plain(line) for line in chain.tree(found, ascii_only)]
     if found.error is None:
         return Outcome(found.to_json(), lines)

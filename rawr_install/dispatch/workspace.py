@@ -11,13 +11,15 @@ Rules:
 * The owner file has one grammar and this is its only parser.
 * Two spellings of one real path are one instance.
 
-Standard library only, and of that ``os`` and ``stat``: the dispatch path loads it.
+Standard library only, and of that ``os``, ``stat`` and ``sys``: the dispatch path loads it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+
+from rawr_install.encoding import from_wire
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -162,7 +164,7 @@ def parse_owner(data: bytes) -> Owner:
         return Owner("empty", exists=True)
     if any(char in text for char in "\0\n\r") or not os.path.isabs(text):
         return Owner("invalid", exists=True, raw=text)
-    path = os.path.normpath(text)
+    path = os.path.normpath(from_wire(text))
     if not os.path.exists(path):
         return Owner("vanished", exists=True, path=path, raw=text)
     status = "valid" if is_workspace(path) else "not-a-workspace"

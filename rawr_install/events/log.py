@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import os
 
+from rawr_install.encoding import well_formed
+
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 if TYPE_CHECKING:
     from types import TracebackType
@@ -157,7 +159,7 @@ def encoded(event: dict[str, object]) -> bytes:
 def _dumped(value: object) -> bytes:
     import json
 
-    return json.dumps(value, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+    return well_formed(json.dumps(value, separators=(",", ":"), default=str)).encode("ascii") + b"\n"
 
 
 def _shortened(value: object) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from rawr_install.dispatch.workspace import WHITE_SPACE, seam_status
+from rawr_install.encoding import to_wire
 from rawr_install.errors import RefusedError
 from rawr_install.install.look import Facts, Instance
 from rawr_install.install.plan import Plan, foreign, with_receipt, writable_owner
@@ -111,16 +112,16 @@ def _owner_change(facts: Facts, instance: Instance) -> tuple[Change, ...]:
 def _owner_line(root: str) -> bytes:
     """The owner file's bytes; the file's grammar is one line of UTF-8 whose edges are stripped."""
     try:
-        line = root.encode("utf-8")
-    except UnicodeEncodeError:
-        line = b""
-    if not line or root != root.strip(WHITE_SPACE) or any(char in root for char in "\n\r"):
+        line = to_wire(root)
+    except UnicodeError:
+        line = ""
+    if not line or line != line.strip(WHITE_SPACE) or any(char in line for char in "\n\r"):
         raise RefusedError(
             f"The path {root} cannot be written to the owner file: it is not one line of UTF-8 without outer spaces.",
             code="WORKSPACE_PATH_UNSUITABLE",
             hint="rename the folder",
         )
-    return line + b"\n"
+    return f"{line}\n".encode()
 
 
 # -- the entry ---------------------------------------------------------------

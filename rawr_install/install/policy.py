@@ -31,6 +31,7 @@ from rawr_install.dispatch.workspace import (
     owned_by_me,
     read_owner,
 )
+from rawr_install.encoding import to_wire
 from rawr_install.errors import RawrError, RefusedError, UsageError
 from rawr_install.machine.lock import locked
 from rawr_install.paths import Places
@@ -164,9 +165,13 @@ def trust(places: Places, named: str | None, cwd: str, dry_run: bool = False) ->
     that no line of a file can hold.
     """
     root = os.path.realpath(_root(places, named, cwd))
-    if "\n" in root:
+    try:
+        storable = "\n" not in to_wire(root)
+    except UnicodeError:
+        storable = False
+    if not storable:
         raise UsageError(
-            f"The workspace's path has a line feed in it, and the trust list holds one path a line: {root}",
+            f"The trust list holds one path a line, in UTF-8, which this workspace's path is not: {root}",
             code="PATH_NOT_STORABLE",
             hint="rename the folder",
         )

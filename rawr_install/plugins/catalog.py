@@ -118,6 +118,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None:
     path = f"{parent}{os.sep}{folder}"
     manifest = f"{path}{os.sep}package.json"
+    folder = os.fsencode(folder).decode("utf-8", "surrogateescape")  # as an id, it is UTF-8 in every locale
     try:
         data = package_json.read(manifest, LIMIT)
     except FileNotFoundError:

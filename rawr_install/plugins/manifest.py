@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rawr_install.encoding import from_wire, to_wire
 from rawr_install.plugins import package_json
 
 LIMIT = 8 << 20
@@ -106,6 +107,10 @@ def _link(entry: dict[str, Any], folder: str) -> Link:
 def _absolute(root: object, folder: str) -> str | None:
     if not isinstance(root, str) or not root:
         return None
+    try:
+        root = from_wire(root)
+    except UnicodeError:
+        pass  # a lone surrogate names no path; it leads nowhere, as written
     # An absolute root is shown as written.
     return root if os.path.isabs(root) else os.path.normpath(os.path.join(folder, root))
 
@@ -122,7 +127,10 @@ class _Item(NamedTuple):
 
 
 def edit(manifest: Manifest, steps: Sequence[Step]) -> bytes:
-    """The manifest's bytes after ``steps``, for a manifest without ``problem``; a missing one is made."""
+    """The manifest's bytes after ``steps``, for a manifest without ``problem``; a missing one is made.
+
+    Raises UnicodeError for a name or a root that is not UTF-8.
+    """
     text = _FRESH if manifest.data is None else manifest.data.decode("utf-8")
     start = _list_start(text)
     if start is None:
@@ -148,7 +156,7 @@ def _apply(items: list[_Item], step: Step, style: _Style) -> list[_Item]:
         return [item for item in items if item.name != step.name]
     # The last entry of a name is the one that counts; it keeps its unknown keys.
     old = same[-1].value if same else {"name": step.name}
-    value = {**old, "type": "link", "root": step.root}
+    value = {**old, "type": "link", "root": to_wire(step.root)}
     made = _Item(style.element(value), step.name, value)
     if not same:
         return [*items, made]

@@ -118,7 +118,7 @@ def _rewrite(found: Manifest, verdict: Verdict) -> str | None:
             durable.discard(staged)
             raise _OvertakenError
         durable.commit(staged, path)
-    except UnicodeEncodeError:
+    except UnicodeError:
         raise _unwritable(path, "a plugin's path is not UTF-8, which JSON cannot hold") from None
     except OSError as error:
         raise _unwritable(path, f"{errno.errorcode.get(error.errno or 0, '?')}, {error.strerror}") from None

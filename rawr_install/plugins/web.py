@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rawr_install.encoding import shown
 from rawr_install.errors import RawrError, RefusedError, UsageError
 from rawr_install.events import log as events
 from rawr_install.plugins.catalog import Catalog, Plugin
@@ -193,7 +194,7 @@ def _require(ruling: Ruling, asked: Asked, root: str, names: Sequence[str], deta
         raise (_blocked if ruling.outcome == "blocked" else _no_gate)(ruling, root, details)
     if not asked.dry_run:
         said = {"outcome": ruling.outcome, "reason": ruling.reason}
-        events.emit("plugins.gate.forced", root=root, pluginIds=list(names), gate=said)
+        events.emit("plugins.gate.forced", root=shown(root), pluginIds=list(names), gate=said)
 
 
 def _blocked(ruling: Ruling, root: str, details: dict[str, object]) -> RefusedError:

@@ -470,11 +470,12 @@ class _Mutation:
                 self._tell("lock.released")
 
     def _tell(self, event: str, **more: object) -> None:
+        from rawr_install.encoding import shown
         from rawr_install.events.log import emit
 
         emit(
             event,
-            root=os.path.dirname(os.path.dirname(self.folder.path)),
+            root=shown(os.path.dirname(os.path.dirname(self.folder.path))),
             holder=self.report.previous_holder or {},
             waitedMs=round((time.monotonic() - self.start) * 1000),
             attempts=self.report.attempts,

@@ -150,10 +150,14 @@ def disable_plugin(repo_root: str | os.PathLike[str], plugin_id: str) -> RepoSta
 
 
 def switch(plugin_ids: list[str], on: bool) -> RepoStateMutator:
-    """The mutator that enables or disables all of ``plugin_ids``; raises UsageError for an empty id."""
+    """The mutator that enables or disables all of ``plugin_ids``; raises UsageError for an id that none can be."""
     wanted = {name.strip() for name in plugin_ids}
     if "" in wanted:
         raise UsageError("A plugin id is empty.", code="PLUGIN_ID_EMPTY", hint="name the plugin")
+    try:
+        "".join(wanted).encode()
+    except UnicodeEncodeError:
+        raise UsageError("A plugin id is not UTF-8.", code="PLUGIN_ID_NOT_UTF8", hint="name it in UTF-8") from None
 
     def mutator(state: RepoState) -> RepoState:
         plugins = state["plugins"]
