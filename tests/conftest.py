@@ -17,7 +17,18 @@ pytest_plugins = ["tests.support.toolkit"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the long tests at their full count")
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--full", action="store_true", help="run every test, and the long ones at their full count")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the sets that were not asked for."""
+    full = config.getoption("--full")
+    out = {name for name, wanted in (("slow", full or config.getoption("--slow")), ("full", full)) if not wanted}
+    left = {item: any(item.get_closest_marker(name) for name in out) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if left[item]])
+    items[:] = [item for item in items if not left[item]]
 
 
 @pytest.fixture

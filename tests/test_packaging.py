@@ -18,6 +18,8 @@ import pytest
 from rawr_install import __version__
 from tests.conftest import PROJECT, build_distribution, make_workspace
 
+pytestmark = pytest.mark.slow
+
 SHIM = (PROJECT / "shims/rawr").read_bytes()
 COMMANDS = {"rawr", "rawr-install"}
 

@@ -11,6 +11,8 @@ import pytest
 from rawr_install.demo.tour import STORY, Step, Taken
 from tests.conftest import Machine, snapshot
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def temporary(machine: Machine) -> Path:

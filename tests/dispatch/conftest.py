@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.dispatch.cases import T
-from tests.dispatch.scene import ONLY_IN_FULL, SHELLS, TWIN, Scene
+from tests.dispatch.scene import SET, SHELLS, TWIN, Scene
 
 
 @pytest.fixture
@@ -23,22 +23,23 @@ def scene() -> Iterator[Scene]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``runner``: each way to run ``rawr``; ``shell``: each shell that runs the shell entry; ``case``: the table."""
-    names = shells(metafunc.config)
     if "case" in metafunc.fixturenames:
         # Of a toolkit that is gone the twin, which is part of it, can tell nothing.
         pairs = [
-            (case, name) for case in T.cases for name in (TWIN, *names) if not (case.without_toolkit and name == TWIN)
+            pytest.param(case, name, id=f"{case.name}-{name}", marks=marks(name))
+            for case in T.cases
+            for name in (TWIN, *SHELLS)
+            if not (case.without_toolkit and name == TWIN)
         ]
-        ids = [f"{case.name}-{name}" for case, name in pairs]
-        return metafunc.parametrize(("case", "runner"), pairs, ids=ids, indirect=["runner"])
-    for fixture, values in (("runner", [TWIN, *names]), ("shell", names)):
+        return metafunc.parametrize(("case", "runner"), pairs, indirect=["runner"])
+    for fixture, names in (("runner", [TWIN, *SHELLS]), ("shell", [*SHELLS])):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, values, indirect=True)
+            metafunc.parametrize(fixture, [pytest.param(name, marks=marks(name)) for name in names], indirect=True)
     return None
 
 
-def shells(config: pytest.Config) -> list[str]:
-    return [name for name in SHELLS if name not in ONLY_IN_FULL or config.getoption("--full")]
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    return [getattr(pytest.mark, SET[name])] if name in SET else []
 
 
 @pytest.fixture

@@ -7,7 +7,11 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.dispatch.scene import PROJECT
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_benchmark_prints_a_row_for_each_program_and_judges_both_goals() -> None:

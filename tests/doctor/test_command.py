@@ -272,6 +272,7 @@ def test_a_job_that_a_profile_leaves_behind_does_not_hold_the_answer(lab: Lab) -
     assert login["problem"] is None
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(lab: Lab) -> None:
     bench = Path(__file__).parents[2] / "scripts/bench/doctor"
     done = subprocess.run([sys.executable, str(bench), "1"], capture_output=True, text=True)

@@ -18,6 +18,8 @@ import pytest
 from tests.conftest import LINK, Machine, Ran
 from tests.install.steps import ERRNOS, Step, fail_at, kill_at, need_strace, record
 
+pytestmark = pytest.mark.slow
+
 Words = tuple[str, ...]
 WORKERS = max(2, min(4, (os.cpu_count() or 2)))
 FOREIGN = "#!/bin/sh\necho I was here first\n"

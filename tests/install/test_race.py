@@ -87,7 +87,7 @@ def watched(entry: Path) -> Iterator[list[str]]:
     assert looks > 100
 
 
-@pytest.mark.parametrize("number", [2, 8])
+@pytest.mark.parametrize("number", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_activations_at_once_leave_owner_and_entry_in_agreement(
     machine: Machine, number: int, count: Callable[[int, int], int]
 ) -> None:
@@ -107,6 +107,7 @@ def test_activations_at_once_leave_owner_and_entry_in_agreement(
     assert len(winners) > 1
 
 
+@pytest.mark.slow
 def test_activations_with_killed_ones_among_them_end_in_agreement(
     machine: Machine, count: Callable[[int, int], int]
 ) -> None:
@@ -128,6 +129,7 @@ def test_activations_with_killed_ones_among_them_end_in_agreement(
     assert missed == []
 
 
+@pytest.mark.slow
 def test_any_commands_at_once_end_in_an_answer_and_a_whole_machine(
     machine: Machine, count: Callable[[int, int], int]
 ) -> None:
@@ -150,6 +152,7 @@ def test_any_commands_at_once_end_in_an_answer_and_a_whole_machine(
     assert not list(machine.home.rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_the_lock_is_had_though_its_folder_is_removed_again_and_again(tmp_path: Path) -> None:
     lock, stop = tmp_path / "state/install.lock", Event()
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 
 from rawr_install.plugins.assess import LEGACY_PLUGINS, Canonical, Facts, judge
@@ -69,6 +70,7 @@ def test_no_action_is_planned_twice_and_every_mendable_issue_has_one(entries: li
     assert planned == {issue["pluginName"] for issue in verdict.issues if issue["autoFixable"]}
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_and_prints_a_line_for_each_count() -> None:
     script = Path(__file__).parents[2] / "scripts/bench/plugins"
     done = subprocess.run(

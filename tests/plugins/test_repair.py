@@ -251,6 +251,7 @@ def test_a_repair_waits_for_the_machine_lock_and_names_its_holder(machine: Machi
 # -- failures ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_leaves_the_old_manifest_or_the_new_one(machine: Machine, drifted: Path) -> None:
     need_strace()
     words = (*STATUS, "--repair", "--workspace", str(drifted))
@@ -273,6 +274,7 @@ def test_a_crash_at_any_step_leaves_the_old_manifest_or_the_new_one(machine: Mac
     assert seen == {False, True}
 
 
+@pytest.mark.slow
 def test_the_manifest_and_its_backup_survive_a_power_cut_at_any_instant(machine: Machine, drifted: Path) -> None:
     need_strace()
     steps = record(machine, (*STATUS, "--repair", "--workspace", str(drifted)))
@@ -281,6 +283,7 @@ def test_the_manifest_and_its_backup_survive_a_power_cut_at_any_instant(machine:
     assert not lost, "\n".join(lost)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("errno", ["ENOSPC", "EACCES"])
 def test_a_step_that_fails_leaves_one_of_the_two_and_no_rubbish(machine: Machine, drifted: Path, errno: str) -> None:
     need_strace()

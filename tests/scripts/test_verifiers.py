@@ -43,6 +43,7 @@ def load(name: str) -> ModuleType:
 MUTANTS = [mutant.id for mutant in load("mutants_verifiers").mutants()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VERIFIERS)
 def test_a_verifier_prints_one_row_for_each_check_that_it_was_asked_for(name: str) -> None:
     checks = list(load(name).check.checks)
@@ -59,6 +60,7 @@ def test_there_are_at_least_twenty_mutants_and_every_verifier_has_some() -> None
     assert {f"verify_{mutant.verifier}" for mutant in table} == set(VERIFIERS)
 
 
+@pytest.mark.full
 def test_every_mutant_is_caught_by_the_check_that_is_meant_for_it() -> None:
     code, document = script("mutants_verifiers", "--jobs", "2")
     assert [row for row in document["results"] if row["caught"] is not True] == []

@@ -57,6 +57,7 @@ def longest_run(order: list[int]) -> int:
     return longest
 
 
+@pytest.mark.slow
 def test_case_1_and_5_eight_processes_lose_nothing_share_fairly_and_do_not_barge(
     root: Path, count: Callable[[int, int], int]
 ) -> None:
@@ -75,6 +76,7 @@ def test_case_2_thirty_two_processes_lose_nothing(root: Path, count: Callable[[i
     assert len(race(root, 32, times)) == 32 * times
 
 
+@pytest.mark.slow
 @needs_node
 def test_case_3_python_and_node_flat_out_lose_nothing_on_either_side(
     root: Path, count: Callable[[int, int], int]
@@ -89,6 +91,7 @@ def test_case_3_python_and_node_flat_out_lose_nothing_on_either_side(
     assert sorted(enabled(root)) == sorted(f"s{number}-{report['final']}" for number, report in enumerate(reports))
 
 
+@pytest.mark.slow
 def test_case_4_threads_of_one_process_lose_nothing(root: Path) -> None:
     ready = threading.Barrier(8)
     threads = [threading.Thread(target=sign_often, args=(root, name, 50, ready)) for name in range(8)]
@@ -99,6 +102,7 @@ def test_case_4_threads_of_one_process_lose_nothing(root: Path) -> None:
     assert len(state.get_repo_state(root)["order"]) == 400  # type: ignore[typeddict-item]
 
 
+@pytest.mark.slow
 @needs_node
 def test_case_6_a_node_peer_is_not_starved_by_saturated_python_on_a_slow_disk(root: Path) -> None:
     stop = FORK.Event()

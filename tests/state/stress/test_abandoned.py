@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.peers.actors import HERE, NODE, Actor, crowd, needs_node, together
 
+pytestmark = pytest.mark.slow
+
 CROWD = 16
 DEAD_PID = 2**30  # above every pid that a system gives out (PID_MAX_LIMIT is 2**22)
 

@@ -15,6 +15,8 @@ from rawr_install.errors import StateCorruptError, StateVersionError
 from rawr_install.state import document as schema, store as state
 from tests.support.peers.actors import Actor, needs_node
 
+pytestmark = pytest.mark.slow
+
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)  # lone surrogates, too
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4))

@@ -25,7 +25,7 @@ from rawr_install.state import store as state
 from tests.state.stress.tracing import NOISE, Call, Ended, Victims, calls, mark_of, needs_strace, text
 from tests.support.peers.actors import Actor
 
-pytestmark = needs_strace
+pytestmark = [needs_strace, pytest.mark.slow]
 
 # What the manual pages say that each call can return where our use of it allows; empty: it cannot fail.
 ERRNOS = {

@@ -40,6 +40,7 @@ def test_every_mutant_still_fits_the_code(table: ModuleType) -> None:
         assert all((ROOT / test.partition("::")[0]).exists() for test in mutant.tests), mutant.name
 
 
+@pytest.mark.full
 @needs_node
 def test_the_quick_mutants_are_caught() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "--only", ",".join(QUICK)], capture_output=True, text=True)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.peers.actors import Actor, crowd, needs_node, together
 
-pytestmark = needs_node
+pytestmark = [needs_node, pytest.mark.slow]
 
 
 @pytest.fixture

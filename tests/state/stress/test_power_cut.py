@@ -13,7 +13,7 @@ from rawr_install.state import store as state
 from tests.state.stress.powercut import Disk, Model
 from tests.state.stress.tracing import NOISE, Call, Victims, calls, mark_of, needs_strace
 
-pytestmark = needs_strace
+pytestmark = [needs_strace, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,8 @@ while True:
 READER = """
 import sys
 from rawr_install.state import store as state
+
+pytestmark = pytest.mark.full
 assert state.get_repo_state(sys.argv[1])["count"] >= int(sys.argv[2])
 state.mutate_repo_state_atomically(sys.argv[1], lambda found: {**found, "count": -1})
 assert state.get_repo_state(sys.argv[1])["count"] == -1

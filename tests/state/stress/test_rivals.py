@@ -12,6 +12,8 @@ import pytest
 from rawr_install.state import failpoints as hooks, store as state
 from tests.support.peers.actors import Actor, needs_node
 
+pytestmark = pytest.mark.slow
+
 NOT_DURABLE = state.RepoStateMutationOptions(durable=False, lock_timeout=30)
 LOOK = 0.15  # seconds a rival is watched while it must not get in
 

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from rawr_install.state import store as state
 from tests.support.peers.actors import Actor, crowd, needs_node, together
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 4
 OPERATIONS = st.lists(
     st.lists(st.tuples(st.sampled_from(["enable", "disable"]), st.sampled_from("abc")), max_size=6),
