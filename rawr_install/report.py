@@ -1,4 +1,4 @@
-"""Findings, and the envelope that every ``--json`` document comes in. Pure.
+"""Findings, lines for a person, and the envelope that every ``--json`` document comes in. Pure.
 
 The envelope (wire): ``{"ok": true, "data", "warnings"?, "meta"}`` or
 ``{"ok": false, "error": {"message", "code", "details"?}, "warnings"?, "meta"}``.
@@ -10,7 +10,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
@@ -25,9 +25,6 @@ class Remedy(NamedTuple):
     text: str
     argv: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
-        return {"text": self.text, "argv": list(self.argv)}
-
 
 class Finding(NamedTuple):
     """What one check found. ``id`` is stable; ``status`` is one of :data:`STATUSES`."""
@@ -39,18 +36,31 @@ class Finding(NamedTuple):
     remedy: Remedy | None = None
     fixable: bool = False
 
-    def to_json(self) -> dict[str, object]:
-        return {
-            "id": self.id,
-            "status": self.status,
-            "summary": self.summary,
-            "evidence": dict(self.evidence),
-            "remedy": self.remedy.to_json() if self.remedy else None,
-            "fixable": self.fixable,
-        }
+
+class Span(NamedTuple):
+    """A piece of a line that has a colour: that of a status, or ``bold``."""
+
+    text: str
+    style: str
 
 
+Line = str | Span | tuple[str | Span, ...]
 Document = dict[str, object]
+
+
+def to_json(value: object) -> Any:
+    """``value`` as JSON can hold it: dataclass and named tuple by their fields in camelCase, other tuples as lists."""
+    fields = getattr(value, "_fields", None) or getattr(value, "__dataclass_fields__", None)
+    if fields:
+        return {_camel_case(name): to_json(getattr(value, name)) for name in fields}
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
+    return [to_json(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def success(command: str, data: object, warnings: Sequence[str] = ()) -> Document:
@@ -63,7 +73,7 @@ def failure(command: str, error: RawrError, warnings: Sequence[str] = ()) -> Doc
     body: dict[str, object] = {"message": error.message, "code": error.code}
     details = dict(error.details or {})
     if error.remedy or error.hint:
-        details.setdefault("remedy", Remedy(remedy_text(error), error.remedy).to_json())
+        details.setdefault("remedy", Remedy(remedy_text(error), error.remedy))
     if details:
         body["details"] = details
     return _finish({"ok": False, "error": body}, command, warnings)
@@ -82,8 +92,8 @@ def remedy_text(error: RawrError) -> str:
 
 
 def to_text(document: object) -> str:
-    """The document as printed: 2-space indent, ASCII only so that any locale can print any path."""
-    return well_formed(json.dumps(document, indent=2))
+    """The document as printed (:func:`to_json`): 2-space indent, ASCII only so that any locale can print any path."""
+    return well_formed(json.dumps(to_json(document), indent=2))
 
 
 def printable(text: str) -> str:

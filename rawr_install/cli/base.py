@@ -1,6 +1,6 @@
-"""What every command shares: base options, one outcome, one place that prints.
+"""What every command shares: base options, one result, one place that prints.
 
-A command's body returns an :class:`Outcome` or raises a
+A command's body returns an :class:`Result` or raises a
 :class:`~rawr_install.errors.RawrError`; it prints nothing on stdout itself.
 Progress and logs go to stderr through :func:`note`.
 """
@@ -8,28 +8,29 @@ Progress and logs go to stderr through :func:`note`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, NamedTuple
 
 import click
 
+from rawr_install.cli.terminal import stdout
 from rawr_install.errors import RawrError
 from rawr_install.events.log import Run
-from rawr_install.report import failure, printable, remedy_text, success, to_text
+from rawr_install.report import Line, failure, printable, remedy_text, success, to_text
 
 JSON_KEY = "rawr_install.json"  # in click's ctx.meta, for the one command that prints by itself
 
 
-class Outcome(NamedTuple):
+class Result(NamedTuple):
     """What a command has to say: ``data`` for programs, ``lines`` for people.
 
-    A negative outcome that still has everything to tell (an unhealthy doctor)
+    A negative result that still has everything to tell (an unhealthy doctor)
     carries ``error`` beside its lines; the exit code is then the error's.
     """
 
     data: object = None
-    lines: Sequence[str] = ()
+    lines: Sequence[Line] = ()
     warnings: Sequence[str] = ()
     error: RawrError | None = None
     told: bool = False  # the lines tell the warnings themselves
@@ -42,25 +43,25 @@ class Context(NamedTuple):
     json: bool = False
 
 
-Body = Callable[..., Outcome]
+Body = Callable[..., Result]
 
 
-class Answered(Exception):  # noqa: N818 - an answer, not an error
+class EarlyResult(Exception):  # noqa: N818 - an answer, not an error
     """An eager option (``--help``, ``--version``) has the whole answer; parsing stops here."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, result: Result) -> None:
         super().__init__()
-        self.outcome = outcome
+        self.result = result
 
 
-def help_outcome(ctx: click.Context) -> Outcome:
-    """The command's help page as an outcome."""
+def help_result(ctx: click.Context) -> Result:
+    """The command's help page as an result."""
     text = ctx.get_help()
-    return Outcome({"help": text}, [text])
+    return Result({"help": text}, text.split("\n"))
 
 
-class Helpful:
-    """Makes ``--help`` an outcome like any other, so that ``--help --json`` is one document too."""
+class HelpMixin:
+    """Makes ``--help`` an result like any other, so that ``--help --json`` is one document too."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
         return click.Option(
@@ -75,15 +76,15 @@ class Helpful:
 
 def _answer_with_help(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted:
-        raise Answered(help_outcome(ctx))
+        raise EarlyResult(help_result(ctx))
 
 
-class Command(Helpful, click.Command):
-    """A click command whose help page is an outcome."""
+class Command(HelpMixin, click.Command):
+    """A click command whose help page is an result."""
 
 
-class Group(Helpful, click.Group):
-    """A click group whose help page is an outcome; its subcommands are Commands."""
+class Group(HelpMixin, click.Group):
+    """A click group whose help page is an result; its subcommands are Commands."""
 
     command_class = Command
 
@@ -91,7 +92,7 @@ class Group(Helpful, click.Group):
 def command(
     name: str, *, changes: bool = False, epilog: str = "", cls: type[Command] = Command, **attrs: object
 ) -> Callable[[Body], click.Command]:
-    """Make a click command of a body that returns an Outcome.
+    """Make a click command of a body that returns an Result.
 
     Adds ``--json``; with ``changes=True`` also ``--dry-run`` and ``--yes/-y``,
     which reach the body as ``dry_run`` and ``yes``. ``epilog`` holds examples,
@@ -111,14 +112,14 @@ def _recorded(body: Body) -> Body:
     """``body`` as a run in the event log; a dry run writes nothing, so it is no run."""
 
     @wraps(body)
-    def run(*args: Any, **words: Any) -> Outcome:
+    def run(*args: Any, **words: Any) -> Result:
         if words.get("dry_run"):
             return body(*args, **words)
         with Run(click.get_current_context().command_path) as record:
-            outcome = body(*args, **words)
-            record.failure = outcome.error
-            record.unchanged = isinstance(outcome.data, dict) and outcome.data.get("changed") is False
-        return outcome
+            result = body(*args, **words)
+            record.failure = result.error
+            record.unchanged = isinstance(result.data, dict) and result.data.get("changed") is False
+        return result
 
     return run
 
@@ -167,33 +168,45 @@ def _verbatim(epilog: str) -> str | None:
     return "\n\n".join("\b\n" + part.strip() for part in (f"Examples:\n{indented}", *rest))
 
 
-def note(text: str) -> None:
+def log(text: str) -> None:
     """One line of progress or explanation for a person, on stderr."""
     print(printable(text), file=sys.stderr)
 
 
-def emit(context: Context, outcome: Outcome) -> int:
-    """Print an outcome in the form asked for; returns the exit code."""
+def show(lines: Iterable[Line]) -> None:
+    """Print lines on stdout: all that a command has for a person, or what cannot wait for its end."""
+    terminal = stdout()
+    for line in lines:
+        print(terminal.show(line))
+    sys.stdout.flush()
+
+
+def emit(context: Context, result: Result) -> int:
+    """Print an result in the form asked for; returns the exit code."""
     if context.json:
-        print(_document(context, outcome))
+        print(_document(context, result))
     else:
-        for line in outcome.lines:
-            print(line)
-        for warning in () if outcome.told else outcome.warnings:
-            print(f"warning: {printable(warning)}", file=sys.stderr)
-        if outcome.error and not outcome.lines:
-            explain(outcome.error)
-    return outcome.error.exit_code if outcome.error else 0
+        show(result.lines)
+        for warning in () if result.told else result.warnings:
+            log(f"warning: {warning}")
+        if result.error and not result.lines:
+            print_error(result.error)
+    return result.error.exit_code if result.error else 0
 
 
-def _document(context: Context, outcome: Outcome) -> str:
-    if outcome.error:
-        return to_text(failure(context.command, outcome.error, outcome.warnings))
-    return to_text(success(context.command, outcome.data, outcome.warnings))
+def _document(context: Context, result: Result) -> str:
+    if result.error:
+        return to_text(failure(context.command, result.error, result.warnings))
+    return to_text(success(context.command, result.data, result.warnings))
 
 
-def explain(error: RawrError) -> None:
-    """An error for a person, on stderr: what was looked at, then the way out."""
-    print(f"rawr: {printable(error.message)} [{error.code}]", file=sys.stderr)
-    if text := remedy_text(error):
-        print(f"  try: {printable(text)}", file=sys.stderr)
+def print_error(error: RawrError) -> None:
+    """An error for a person, on stderr."""
+    for line in error_lines(error):
+        log(line)
+
+
+def error_lines(error: RawrError) -> list[str]:
+    """An error in words: what was looked at, then the way out."""
+    way_out = remedy_text(error)
+    return [f"rawr: {error.message} [{error.code}]", *([f"  try: {way_out}"] if way_out else [])]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from rawr_install.cli.base import Outcome, command
+from rawr_install.cli.base import Result, command
 from rawr_install.cli.command_tree import Node, Option, Values, script
 
 # What `rawr` itself answers inside a workspace; the rest is the workspace CLI's.
@@ -22,7 +22,7 @@ fish  rawr-install completion fish | source        in ~/.config/fish/config.fish
 @command("completion", epilog=EXAMPLES)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
-def completion(ctx: click.Context, shell: str) -> Outcome:
+def completion(ctx: click.Context, shell: str) -> Result:
     """Print the completion script for SHELL.
 
     It completes `rawr-install`, and of `rawr` the verbs that the toolkit
@@ -30,7 +30,7 @@ def completion(ctx: click.Context, shell: str) -> Outcome:
     of a workspace. Print it again after an upgrade, or use the lines below.
     """
     text = script(shell, tree(ctx.find_root().command), VERBS)
-    return Outcome({"shell": shell, "script": text}, [text.rstrip("\n")])
+    return Result({"shell": shell, "script": text}, text.splitlines())
 
 
 def tree(found: click.Command, path: str = "") -> Node:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from rawr_install.cli.base import Outcome, command, group, note
+from rawr_install.cli.base import Result, command, group, log
+from rawr_install.cli.terminal import stdout
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.events.log import Run
 from rawr_install.paths import Places
@@ -16,7 +17,6 @@ from rawr_install.paths import Places
 if TYPE_CHECKING:
     from rawr_install.doctor.diagnose import Report
     from rawr_install.doctor.fixes import Fix
-    from rawr_install.doctor.render import Style
     from rawr_install.machine.facts import Shell
 
 LIST = ("rawr-install", "doctor", "global", "--list-checks")
@@ -73,7 +73,7 @@ def doctor_global(
     yes: bool,
     login_shell: bool,
     **view: bool,
-) -> Outcome:
+) -> Result:
     """Say whether the rawr on PATH leads to the current instance, and if not, why and what to do.
 
     Reads only, unless --fix is given: no network, no subprocess, nothing written.
@@ -134,24 +134,23 @@ def _agreed(planned: tuple[Fix, ...], yes: bool) -> bool:
         return True
     for fix in planned:
         for line in fix.lines():
-            note(line)
+            log(line)
     return click.confirm("Run these commands?", err=True)
 
 
-def _outcome(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: bool, redact: bool) -> Outcome:
+def _outcome(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: bool, redact: bool) -> Result:
     from rawr_install.doctor import render as screen
 
     if fixes:
         report = report._replace(wire={**report.wire, "fixes": [fix.to_json() for fix in fixes]})
-    style = terminal_style()
-    told = [style.plain(line) for fix in fixes for line in fix.lines()]
+    told = [line for fix in fixes for line in fix.lines()]
     if redact:
         from rawr_install.doctor.redact import Redaction
 
         hide = Redaction(*_homes())
         report, told = hide.report(report), [hide.text(line) for line in told]
-    lines = [*screen.render(report, style, every, strict), *(("", *told) if told else ())]
-    return Outcome(report.data(every), lines, report.warnings, report.error(strict, every), told=True)
+    lines = [*screen.render(report, stdout().width, every, strict), *(("", *told) if told else ())]
+    return Result(report.data(every), lines, report.warnings, report.error(strict, every), told=True)
 
 
 def _homes() -> tuple[str, ...]:
@@ -168,28 +167,9 @@ def _shells(places: Places) -> tuple[Shell, ...]:
 doctor.add_command(doctor_global)
 
 
-def _list() -> Outcome:
+def _list() -> Result:
     from rawr_install.doctor.checks import CHECKS
 
     width = max(map(len, CHECKS))
     rows = [{"id": check.id, "title": check.title} for check in CHECKS.values()]
-    return Outcome({"checks": rows}, [f"{check.id:<{width}}  {check.title}" for check in CHECKS.values()])
-
-
-def terminal_style() -> Style:
-    """What stdout can show; colour only on a terminal and without NO_COLOR (no-color.org)."""
-    from rawr_install.doctor.render import Style
-
-    terminal = sys.stdout.isatty()
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Style(_width(terminal), colour, sys.stdout.encoding or "ascii")
-
-
-def _width(terminal: bool) -> int:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns if terminal else 80
-    except (OSError, ValueError):
-        return 80
+    return Result({"checks": rows}, [f"{check.id:<{width}}  {check.title}" for check in CHECKS.values()])

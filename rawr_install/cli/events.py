@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from rawr_install.cli.base import JSON_KEY, Outcome, command
+from rawr_install.cli.base import JSON_KEY, Result, command, show
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
 from rawr_install.events import reader as eventlog
 from rawr_install.events.reader import Choice, Line
 from rawr_install.events.telemetry import unix_ms
 from rawr_install.paths import Places
-from rawr_install.report import printable
 
 EXAMPLES = """
 rawr-install events --since 1h                what happened in the last hour
@@ -36,7 +35,7 @@ _COMMON = ("eventId", "ts", "type", "pid", "runId", "workflowId", "status", "det
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type, or all under it (lock, run.failed)."
 )
 @click.pass_context
-def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str]) -> Outcome:
+def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str]) -> Result:
     """Show what changing commands did on this machine, and what happened at the locks."""
     path = Places.from_environ(os.environ).events_file
     choice = Choice(eventlog.parse_since(since, unix_ms()) if since else "", types)
@@ -50,21 +49,21 @@ def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str]) -
         raise _unreadable(path, error) from error
 
 
-def _listing(path: str, choice: Choice) -> Outcome:
+def _listing(path: str, choice: Choice) -> Result:
     lines = list(eventlog.read(path))
     chosen = [line for line in lines if line.event is None or choice.takes(line.event)]
     strange = [line.text for line in lines if line.event is None]
     data = {"path": path, "events": [line.event for line in chosen if line.event], "unreadable": strange}
-    shown = [shown_line(line) for line in chosen] or [f"No events in {printable(path)}."]
+    shown = [shown_line(line) for line in chosen] or [f"No events in {path}."]
     warnings = [f"{len(strange)} lines in {path} are torn or no events of ours."] if strange else []
-    return Outcome(data, shown, warnings)
+    return Result(data, shown, warnings)
 
 
-def _follow(path: str, choice: Choice, as_json: bool) -> Outcome:
+def _follow(path: str, choice: Choice, as_json: bool) -> Result:
     """Print line by line: what has no end cannot be returned as one outcome."""
     try:
         for line in _wanted(eventlog.follow(path), choice):
-            print(well_formed(json.dumps(line.event)) if as_json else shown_line(line), flush=True)
+            show([well_formed(json.dumps(line.event)) if as_json else shown_line(line)])
     except KeyboardInterrupt:
         raise SystemExit(0) from None  # Ctrl-C is how a person says "enough"
     raise AssertionError("a followed log has no end")
@@ -78,10 +77,10 @@ def shown_line(line: Line) -> str:
     """One line for a person: time, type, what it is about, and its other fields."""
     event = line.event
     if event is None:
-        return f"? {printable(line.text[:200])}"
+        return f"? {line.text[:200]}"
     words = [str(event[name]) for name in ("ts", "type", "workflowId", "detail") if event.get(name) is not None]
     others = [f"{name}={json.dumps(value)}" for name, value in event.items() if name not in _COMMON]
-    return printable("  ".join((*words, *others)))
+    return "  ".join((*words, *others))
 
 
 def _unreadable(path: str, error: OSError) -> RawrError:

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from rawr_install import __version__
-from rawr_install.cli.base import Answered, Context, Group, Outcome, emit, explain, help_outcome, json_option
+from rawr_install.cli.base import Context, EarlyResult, Group, Result, emit, help_result, json_option, print_error
 from rawr_install.errors import RawrError, UsageError
 
 # Command name -> "module:attribute". Modules load when their command is asked
@@ -75,7 +75,7 @@ class LazyGroup(Group):
 
 def _print_version(_ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted:
-        raise Answered(Outcome({"version": __version__}, [f"rawr-install {__version__}"]))
+        raise EarlyResult(Result({"version": __version__}, [f"rawr-install {__version__}"]))
 
 
 @click.group(
@@ -98,22 +98,22 @@ def root(ctx: click.Context) -> None:
     rawr-install tour          see all of it work in a throw-away home
     """
     if ctx.invoked_subcommand is None:
-        raise Answered(help_outcome(ctx))
+        raise EarlyResult(help_result(ctx))
 
 
 root.params.append(json_option())
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; prints its outcome and returns the exit code. No exception leaves it."""
+    """Run one command; prints its result and returns the exit code. No exception leaves it."""
     if sys.platform == "win32":  # before a command's module is imported: those need fcntl and POSIX flags of open
-        return emit(Context(json="--json" in _before_dashes(list(argv))), Outcome(error=_unsupported()))
+        return emit(Context(json="--json" in _before_dashes(list(argv))), Result(error=_unsupported()))
     words = _canonical(list(argv))
     context = Context(command=_command_name(words), json="--json" in _before_dashes(words))
     _replace_closed_streams()
     try:
-        outcome = _attempt(words)
-        code = emit(context, outcome) if outcome else 0
+        result = _attempt(words)
+        code = emit(context, result) if result else 0
         sys.stdout.flush()
         return code
     except OSError as error:
@@ -132,7 +132,7 @@ def _replace_closed_streams() -> None:
 
 def _tell_of_full_disk(error: OSError) -> None:
     try:
-        explain(RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED"))
+        print_error(RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED"))
     except OSError:
         _discard(sys.stderr)
 
@@ -150,30 +150,30 @@ def _unsupported() -> UsageError:
     )
 
 
-def _attempt(words: list[str]) -> Outcome | None:
+def _attempt(words: list[str]) -> Result | None:
     try:
         return _run(words)
     except RawrError as error:
-        return Outcome(error=error)
+        return Result(error=error)
     except KeyboardInterrupt:
-        return Outcome(error=RawrError("Interrupted.", code="INTERRUPTED", exit_code=130))
+        return Result(error=RawrError("Interrupted.", code="INTERRUPTED", exit_code=130))
     except BrokenPipeError:
         raise
     except Exception as error:
-        return Outcome(error=_bug(error))
+        return Result(error=_bug(error))
 
 
-def _run(words: list[str]) -> Outcome | None:
+def _run(words: list[str]) -> Result | None:
     try:
         # No complete_var: by it click would start the bash on PATH; `completion` has our own scripts.
         made = root.main(args=words, prog_name="rawr-install", complete_var="", standalone_mode=False)
-    except Answered as finished:
-        return finished.outcome
+    except EarlyResult as finished:
+        return finished.result
     except click.UsageError as error:
         raise _usage(error) from None
     except click.Abort:
         raise KeyboardInterrupt from None
-    return made if isinstance(made, Outcome) else None
+    return made if isinstance(made, Result) else None
 
 
 def _usage(error: click.UsageError) -> UsageError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install.cli.base import Outcome, command, group
+from rawr_install.cli.base import Result, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.cli.web import web_group
@@ -21,7 +21,6 @@ from rawr_install.plugins import install_state, repair as repairs
 from rawr_install.plugins.assess import Facts, Issue, judge
 from rawr_install.plugins.install_state import InstallState
 from rawr_install.plugins.repair import Repair
-from rawr_install.report import printable
 
 
 @group("plugins")
@@ -54,7 +53,7 @@ def status(
     no_fail: bool,
     allow_global_owner_fallback: bool,
     workspace: str | None,
-) -> Outcome:
+) -> Result:
     """Whether the plugin manager's links agree with the workspace; reads only, unless --repair is given."""
     places = Places.from_environ(os.environ)
     root = find_instance(places, workspace).root
@@ -89,7 +88,7 @@ def _repaired(look: Callable[[], Facts], places: Places, dry_run: bool) -> Repai
     return done
 
 
-def _status_outcome(root: str, checks: str, asked: bool, done: Repair, no_fail: bool) -> Outcome:
+def _status_outcome(root: str, checks: str, asked: bool, done: Repair, no_fail: bool) -> Result:
     after = done.after
     data = {
         "workspaceRoot": root,
@@ -102,7 +101,7 @@ def _status_outcome(root: str, checks: str, asked: bool, done: Repair, no_fail: 
     error = done.error or (None if after["inSync"] or no_fail else _drift(after))
     if error:
         error.details = {**data, **(error.details or {})}
-    return Outcome(data, list(_status_lines(root, asked, done)), after.get("notes", []), error)
+    return Result(data, list(_status_lines(root, asked, done)), after.get("notes", []), error)
 
 
 def _repair_data(asked: bool, done: Repair) -> dict[str, object]:
@@ -128,19 +127,19 @@ def _drift(report: InstallState) -> RefusedError:
 
 def _status_lines(root: str, asked: bool, done: Repair) -> Iterator[str]:
     report = done.after
-    yield f"workspace: {printable(root)}"
+    yield f"workspace: {root}"
     if report["canonicalWorkspaceSource"] != "workspace-root":
-        yield f"expected: plugins of {printable(report['canonicalWorkspaceRoot'])} (the machine's owner)"
-    yield f"manifest: {printable(report['pluginManagerManifestPath'])}"
+        yield f"expected: plugins of {report['canonicalWorkspaceRoot']} (the machine's owner)"
+    yield f"manifest: {report['pluginManagerManifestPath']}"
     summary = report["summary"]
     yield f"install: {report['status']} ({summary['expectedLinkCount']} expected, {summary['actualLinkCount']} linked)"
     if asked:
         yield f"repair: {done.action}{f' ({done.reason})' if done.reason else ''}"
     if done.backup:
-        yield f"backup: {printable(done.backup)}"
+        yield f"backup: {done.backup}"
     yield from _issue_lines(report)
     if done.error:
-        yield f"failed: {printable(done.error.message)}"
+        yield f"failed: {done.error.message}"
 
 
 def _issue_lines(report: InstallState) -> Iterator[str]:
@@ -151,7 +150,7 @@ def _issue_lines(report: InstallState) -> Iterator[str]:
     if report["actions"]:
         yield ""
         yield "actions:"
-        yield from (f"- {printable(action['command'])} ({action['reason']})" for action in report["actions"])
+        yield from (f"- {action['command']} ({action['reason']})" for action in report["actions"])
 
 
 def _what(issue: Issue) -> str:

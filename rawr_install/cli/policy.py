@@ -6,12 +6,11 @@ import os
 
 import click
 
-from rawr_install.cli.base import Outcome, command, group
+from rawr_install.cli.base import Result, command, group
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
 from rawr_install.errors import UsageError
 from rawr_install.install import policy
 from rawr_install.paths import Places
-from rawr_install.report import printable
 
 
 @group("fallback")
@@ -24,13 +23,13 @@ def trust() -> None:
     """Other users' workspaces that `rawr` may run as you."""
 
 
-def _set(enabled: bool, dry_run: bool) -> Outcome:
+def _set(enabled: bool, dry_run: bool) -> Result:
     places = Places.from_environ(os.environ)
     change = policy.set_fallback(places, enabled, dry_run)
     now = policy.fallback(places)
     data = {**change.to_json(), **now.to_json(), **({"enabled": enabled} if dry_run else {})}
     lines = [_changed(change, "Owner fallback", "enabled" if enabled else "disabled"), f"Policy file: {change.file}"]
-    return Outcome(data, [printable(line) for line in lines], _doubts(now, enabled))
+    return Result(data, lines, _doubts(now, enabled))
 
 
 def _changed(change: policy.Change, what: str, state: str) -> str:
@@ -51,7 +50,7 @@ def _doubts(now: policy.Fallback, wanted: bool) -> list[str]:
 @command(
     "enable", changes=True, epilog="rawr-install fallback enable      then `rawr` outside a workspace runs the owner"
 )
-def enable(dry_run: bool, yes: bool) -> Outcome:
+def enable(dry_run: bool, yes: bool) -> Result:
     """Let the owner's CLI run outside workspaces; each time it does, one line on stderr says so."""
     return _set(True, dry_run)
 
@@ -59,13 +58,13 @@ def enable(dry_run: bool, yes: bool) -> Outcome:
 @command(
     "disable", changes=True, epilog="rawr-install fallback disable     outside a workspace `rawr` is an error again"
 )
-def disable(dry_run: bool, yes: bool) -> Outcome:
+def disable(dry_run: bool, yes: bool) -> Result:
     """Outside every workspace `rawr` runs nothing (the default)."""
     return _set(False, dry_run)
 
 
 @command("status", epilog="rawr-install fallback status --json")
-def status() -> Outcome:
+def status() -> Result:
     """Say whether the fallback is enabled, by what, and whether the owner could be used."""
     now = policy.fallback(Places.from_environ(os.environ))
     by = f" by {', '.join(now.by)}" if now.by else ""
@@ -73,16 +72,16 @@ def status() -> Outcome:
         f"Owner fallback: {'enabled' if now.enabled else 'disabled'}{by}",
         f"Owner: {now.owner or 'none'} ({now.owner_status})",
     ]
-    return Outcome(now.to_json(), [printable(line) for line in lines], _doubts(now, now.enabled))
+    return Result(now.to_json(), lines, _doubts(now, now.enabled))
 
 
 for made in (enable, disable, status):
     fallback.add_command(made)
 
 
-def _trust_outcome(change: policy.Change, state: str) -> Outcome:
+def _trust_outcome(change: policy.Change, state: str) -> Result:
     lines = [_changed(change, str(change.path), state), f"Trust list: {change.file}"]
-    return Outcome(change.to_json(), [printable(line) for line in lines])
+    return Result(change.to_json(), lines)
 
 
 def _cwd() -> str:
@@ -104,7 +103,7 @@ rawr-install trust add /srv/team/rawr  another one; its real path is stored
 """,
 )
 @_path
-def add(path: str | None, dry_run: bool, yes: bool) -> Outcome:
+def add(path: str | None, dry_run: bool, yes: bool) -> Result:
     """Let another user's workspace run as you: its owner can then run any program in your name."""
     change = policy.trust(Places.from_environ(os.environ), path, _cwd(), dry_run)
     return _trust_outcome(change, "trusted")
@@ -112,19 +111,19 @@ def add(path: str | None, dry_run: bool, yes: bool) -> Outcome:
 
 @command("remove", changes=True, epilog="rawr-install trust remove /srv/team/rawr")
 @_path
-def remove(path: str | None, dry_run: bool, yes: bool) -> Outcome:
+def remove(path: str | None, dry_run: bool, yes: bool) -> Result:
     """Take a workspace off the list; it need not exist any more."""
     change = policy.distrust(Places.from_environ(os.environ), path, _cwd(), dry_run)
     return _trust_outcome(change, "not trusted")
 
 
 @command("list", epilog="rawr-install trust list --json")
-def list_trusted() -> Outcome:
+def list_trusted() -> Result:
     """Show the trusted workspaces and what stands there now."""
     places = Places.from_environ(os.environ)
     found = policy.trusted(places)
-    lines = [printable(item.path + _remark(item)) for item in found] or ["No trusted workspaces."]
-    return Outcome({"file": places.trusted_file, "workspaces": [item.to_json() for item in found]}, lines)
+    lines = [item.path + _remark(item) for item in found] or ["No trusted workspaces."]
+    return Result({"file": places.trusted_file, "workspaces": [item.to_json() for item in found]}, lines)
 
 
 def _remark(item: policy.Trusted) -> str:

@@ -6,6 +6,8 @@ import sys
 import time
 from types import TracebackType
 
+from rawr_install.report import printable
+
 FIRST = 1.0  # seconds of silence
 EVERY = 0.1  # seconds between two updates
 
@@ -14,7 +16,7 @@ class Progress:
     """A line that shows how far a task is; for ``with``, which wipes it away at the end."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._text = printable(text)
         self._next = time.monotonic() + FIRST
         self._shown = False
         self._on = sys.stderr.isatty()

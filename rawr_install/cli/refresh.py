@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from rawr_install.cli.base import Outcome, command, note
+from rawr_install.cli.base import Result, command, log
 from rawr_install.errors import RawrError
 from rawr_install.install.refresh import Hook, Refreshed
 from rawr_install.paths import Places
@@ -30,7 +30,7 @@ HOOKS = ("post-checkout", "post-merge", "post-rewrite")
     help="Called from git's hook NAME, which took HEAD from OLD to NEW; never fails.",
 )
 @click.option("--print-hook", type=click.Choice(HOOKS), help="Print that hook file for git, and do nothing else.")
-def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: bool, yes: bool) -> Outcome:
+def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: bool, yes: bool) -> Result:
     """After git changed the owner's checkout: check and mend the entry, say what is needed.
 
     Does nothing in a checkout that is not the machine's owner. From a hook it
@@ -39,17 +39,17 @@ def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: 
     """
     if print_hook:
         text = hook_file(print_hook)
-        return Outcome({"hook": print_hook, "script": text}, [text.rstrip("\n")])
+        return Result({"hook": print_hook, "script": text}, text.splitlines())
     if hook is None:
         done = _refresh(None, dry_run)
-        return Outcome(done.to_json(), _lines(done), list(done.notes))
+        return Result(done.to_json(), _lines(done), list(done.notes))
     try:
         done = _refresh(Hook(*hook), dry_run)
     except Exception as error:  # even a bug of ours is no reason for git to report a failure
         return _shrugged(error)
     for line in _news(done):
-        note(f"rawr-install: {line}")
-    return Outcome(done.to_json())
+        log(f"rawr-install: {line}")
+    return Result(done.to_json())
 
 
 def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
@@ -60,12 +60,12 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
     return run_refresh(Places.from_environ(os.environ), os.getcwd(), hook, run)
 
 
-def _shrugged(error: Exception) -> Outcome:
+def _shrugged(error: Exception) -> Result:
     """A hook's failure: one line, and exit code 0, since git has done what it was asked."""
     known = error if isinstance(error, RawrError) else RawrError(f"{type(error).__name__}: {error}")
     way_out = remedy_text(known)
     said = f"not refreshed: {known.message} [{known.code}]" + (f"; try: {way_out}" if way_out else "")
-    return Outcome({"acted": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"])
+    return Result({"acted": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"])
 
 
 def _lines(done: Refreshed) -> list[str]:

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import click
 
-from rawr_install.cli.base import Outcome, command
+from rawr_install.cli.base import Result, command
 from rawr_install.report import to_text
 
 NAMES = ("doctor-global", "envelope")
@@ -21,7 +21,7 @@ rawr-install schema envelope          the envelope that every --json document co
 """,
 )
 @click.argument("name", type=click.Choice(NAMES))
-def schema(name: str) -> Outcome:
+def schema(name: str) -> Result:
     """Print a JSON Schema (draft 2020-12); fields are only ever added."""
     document = json.loads(files("rawr_install").joinpath(f"data/{name}.schema.json").read_text("utf-8"))
-    return Outcome(document, to_text(document).split("\n"))
+    return Result(document, to_text(document).split("\n"))

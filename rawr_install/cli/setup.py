@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rawr_install.cli.base import JSON_KEY, Outcome, command, note
+from rawr_install.cli.base import JSON_KEY, Result, command, log
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.install import operations
@@ -18,7 +18,6 @@ from rawr_install.install.operations import Done, Request, Run
 from rawr_install.machine import lock as machine, requirements as bun
 from rawr_install.machine.entry import LINK, SHIM, look
 from rawr_install.paths import Places
-from rawr_install.report import printable
 
 _mode = click.option(
     "--mode",
@@ -58,7 +57,7 @@ rawr-install install --force                      set a foreign file of that nam
 @_bin_dir
 @_force
 @_wait
-def install(workspace: str | None, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
+def install(workspace: str | None, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Result:
     """Put the global `rawr` in place; the machine's owner stays as it is."""
     done = operations.install(_places(), Request(**asked), workspace, Run(dry_run, wait))
     return _answer(done, dry_run, _install_lines(done), because=_because(done))
@@ -79,7 +78,7 @@ rawr-install activate --dry-run                   what would change
 @_force
 @click.option("--install-deps", is_flag=True, help="Run `bun install --frozen-lockfile` in the workspace afterwards.")
 @_wait
-def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Outcome:
+def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Result:
     """Make a workspace the machine's owner, and see to it that there is a `rawr`, both or neither."""
     done = operations.activate(_places(), Request(**asked), workspace, Run(dry_run, wait))
     root = str(done.plan.view["instanceRoot"])
@@ -98,7 +97,7 @@ rawr-install deactivate                           the machine has no owner any m
 """,
 )
 @_wait
-def deactivate(wait: float, dry_run: bool, yes: bool) -> Outcome:
+def deactivate(wait: float, dry_run: bool, yes: bool) -> Result:
     """Forget the machine's owner; the entry named `rawr` stays where it is."""
     done = operations.deactivate(_places(), Run(dry_run, wait))
     view = done.plan.view
@@ -118,7 +117,7 @@ rawr-install history                              the changes and their numbers
 )
 @click.option("--to", type=click.IntRange(min=0), metavar="N", help="The change to return to; 0 is before the first.")
 @_wait
-def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Outcome:
+def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Result:
     """Return to the owner and entry from before the last change."""
     done = operations.rollback(_places(), to, Run(dry_run, wait))
     changes = [change for change in done.plan.changes if change.role != "receipt"]
@@ -139,7 +138,7 @@ rawr-install uninstall --dry-run                  what would go, what would come
 )
 @click.option("--purge", is_flag=True, help="Also remove history, receipt, events and policy files.")
 @_wait
-def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
+def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
     """Remove what the receipt lists and nobody has modified; put back what was set aside."""
     if not (dry_run or yes):
         _confirm("Remove the global rawr from this machine?")
@@ -157,14 +156,13 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Outcome:
 
 
 @command("history")
-def history() -> Outcome:
+def history() -> Result:
     """List the changes that this toolkit has made, oldest first."""
     from rawr_install.machine.history import read
 
     records = read(_places().history_file)
     lines = [line for record in records for line in _record_lines(record.to_json())]
-    shown = [printable(line) for line in lines]
-    return Outcome({"records": [record.to_json() for record in records]}, shown or ["No changes yet."])
+    return Result({"records": [record.to_json() for record in records]}, lines or ["No changes yet."])
 
 
 # -- words ---------------------------------------------------------------------
@@ -241,11 +239,11 @@ def _install_deps(root: str, dry_run: bool) -> str:
     """``planned``, ``done`` or ``failed``; Bun's own output goes to stderr as it comes."""
     if dry_run:
         return "planned"
-    note(f"in {root}: {' '.join(bun.INSTALL_COMMAND)}")
+    log(f"in {root}: {' '.join(bun.INSTALL_COMMAND)}")
     return "done" if bun.install_dependencies(root, os.environ) == 0 else "failed"
 
 
-def _deps_failed(root: str, outcome: Outcome) -> RawrError:
+def _deps_failed(root: str, outcome: Result) -> RawrError:
     missing = bun.startable(os.environ) is None
     why = "Bun is not on PATH to install its dependencies" if missing else "installing its dependencies failed"
     then = f"in {root}: {' '.join(bun.INSTALL_COMMAND)}"
@@ -288,7 +286,7 @@ def _answer(
     after: Iterable[str] = (),
     changed: bool = False,
     because: str = "everything was in place",
-) -> Outcome:
+) -> Result:
     """The outcome of a changing command: its view as data, its lines and notes, or its plan for a dry run."""
     changed = not dry_run and (done.changed or changed)
     notes = [*done.plan.notes, *_moved_notes(done)]
@@ -300,7 +298,7 @@ def _answer(
     else:
         unchanged = [f"Nothing changed: {because}."] if because and not changed else []
         lines = [*lines, *notes, *after, *unchanged]
-    return Outcome(data | (more or {}), [printable(line) for line in lines], done.mended)
+    return Result(data | (more or {}), lines, done.mended)
 
 
 def _moved_notes(done: Done) -> Iterable[str]:

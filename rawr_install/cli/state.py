@@ -6,11 +6,10 @@ import os
 
 import click
 
-from rawr_install.cli.base import Outcome, command, group
+from rawr_install.cli.base import Result, command, group
 from rawr_install.dispatch import workspace as workspaces
 from rawr_install.errors import StateError, UsageError
 from rawr_install.install import policy
-from rawr_install.report import printable
 from rawr_install.state import recovery, store as core
 
 _workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
@@ -37,14 +36,14 @@ rawr-install state show --workspace ~/src/rawr --json
 """,
 )
 @_workspace
-def show(workspace: str | None) -> Outcome:
+def show(workspace: str | None) -> Result:
     """Show the state file and its lock; changes nothing."""
     root = _root(workspace)
     seen = core.inspect(root)
     data = {"workspaceRoot": root, **_seen(seen)}
     lines = [f"State file: {seen.path} ({seen.file_status})", *_state_lines(seen.state), _lock_line(seen)]
     error = StateError(seen.error, code=seen.error_code, details=data, hint=_WAY_OUT[seen.file_status], exit_code=1)
-    return Outcome(data, [printable(line) for line in lines], seen.degraded, error if seen.error else None)
+    return Result(data, lines, seen.degraded, error if seen.error else None)
 
 
 _WAY_OUT = {
@@ -94,7 +93,7 @@ def _lock_line(seen: core.Inspection) -> str:
 @_plugins
 @_workspace
 @_timeout
-def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Outcome:
+def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Result:
     """Put plugins on the enabled list, in one change (no security gate: see `plugins web enable`)."""
     return _switch(plugins, _root_to_change(workspace), timeout, dry_run, on=True)
 
@@ -103,25 +102,24 @@ def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_
 @_plugins
 @_workspace
 @_timeout
-def disable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Outcome:
+def disable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Result:
     """Put plugins on the disabled list, in one change."""
     return _switch(plugins, _root_to_change(workspace), timeout, dry_run, on=False)
 
 
-def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, on: bool) -> Outcome:
+def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, on: bool) -> Result:
     mutator = core.switch(list(plugins), on)
     if dry_run:
         planned, changed = core.preview(root, mutator)
         data = {"workspaceRoot": root, "dryRun": True, "changed": changed, "state": planned}
-        return Outcome(data, _changed_lines(planned, changed, "would be changed (dry run)"))
+        return Result(data, _changed_lines(planned, changed, "would be changed (dry run)"))
     made = core.mutate_repo_state_atomically(root, mutator, core.RepoStateMutationOptions(lock_timeout=timeout))
     data = {"workspaceRoot": root, "dryRun": False, "changed": made.changed, "state": made.state, "lock": _waited(made)}
-    return Outcome(data, _changed_lines(made.state, made.changed, "changed"), made.degraded)
+    return Result(data, _changed_lines(made.state, made.changed, "changed"), made.degraded)
 
 
 def _changed_lines(state: core.RepoState, changed: bool, what: str) -> list[str]:
-    lines = [f"State: {what}." if changed else "State: so already, nothing changed.", *_state_lines(state)]
-    return [printable(line) for line in lines]
+    return [f"State: {what}." if changed else "State: so already, nothing changed.", *_state_lines(state)]
 
 
 def _waited(made: core.RepoStateMutationResult) -> dict[str, object]:
@@ -148,7 +146,7 @@ rawr-install state recover --fresh                start anew
 @_workspace
 @click.option("--fresh", is_flag=True, help="Start anew, not from the last good copy.")
 @click.option("--force", is_flag=True, help="Also set aside a file of another version.")
-def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes: bool) -> Outcome:
+def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes: bool) -> Result:
     """Set a corrupt state file aside and start from the last good copy or anew."""
     root = _root_to_change(workspace)
     made = recovery.plan_recovery(root, fresh, force) if dry_run else recovery.recover(root, fresh, force)
@@ -161,10 +159,10 @@ def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes:
         "state": made.state,
     }
     if not made.source:
-        return Outcome(data, [printable(f"State file: {made.path}: nothing to recover.")])
+        return Result(data, [f"State file: {made.path}: nothing to recover."])
     verb = "would be " if dry_run else ""
     lines = [f"{verb}set aside: {made.set_aside}", f"{verb}started from: {made.source}", *_state_lines(made.state)]
-    return Outcome(data, [printable(line) for line in lines])
+    return Result(data, lines)
 
 
 @command(
@@ -176,7 +174,7 @@ rawr-install state unlock --dry-run               only find out
 """,
 )
 @_workspace
-def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Outcome:
+def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Result:
     """Remove an abandoned lock; refuses while its holder lives."""
     root = _root_to_change(workspace)
     made = recovery.unlock(root, dry_run)
@@ -184,7 +182,7 @@ def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Outcome:
     data |= {"holder": made.holder or None, "proof": made.proof or None}
     verb = "would be removed" if dry_run else "removed"
     line = f"Lock: {verb} ({made.proof})." if made.proof else "Lock: free, nothing changed."
-    return Outcome(data, [printable(line)])
+    return Result(data, [line])
 
 
 def _root_to_change(named: str | None) -> str:

@@ -6,11 +6,11 @@ import os
 
 import click
 
-from rawr_install.cli.base import JSON_KEY, Outcome, command, note
+from rawr_install.cli.base import JSON_KEY, Result, command, log, show
 from rawr_install.demo import tour as story
 from rawr_install.demo.tour import STORY, Taken
 from rawr_install.errors import RawrError
-from rawr_install.report import printable
+from rawr_install.report import Line, Span
 
 WHAT_NEXT = """
 That was all real: the same commands work in your own workspace.
@@ -31,7 +31,7 @@ rawr-install tour --keep      keep the home, to look around in it
 @command("tour", epilog=EXAMPLES)
 @click.option("--keep", is_flag=True, help="Keep the throw-away home and say where it is.")
 @click.pass_context
-def tour(ctx: click.Context, keep: bool) -> Outcome:
+def tour(ctx: click.Context, keep: bool) -> Result:
     """Run rawr, activate, doctor and rollback in a throw-away home, and show what they print.
 
     Your own home, owner and entries are not touched. Two sample workspaces
@@ -46,33 +46,32 @@ def tour(ctx: click.Context, keep: bool) -> Outcome:
     data = {"home": home, "kept": keep, "planned": len(STORY), "steps": [each.to_json() for each in taken]}
     warnings = [] if gone else [f"{home} could not be removed whole"]
     if not taken[-1].passed:
-        return Outcome(warnings=warnings, error=_failed(taken[-1], data))
-    return Outcome(data, _ending(home, keep), warnings)
+        return Result(warnings=warnings, error=_failed(taken[-1], data))
+    return Result(data, _ending(home, keep), warnings)
 
 
 def _walk(home: str, as_json: bool) -> list[Taken]:
     """Take the steps; shown as they are taken, since a tour is for watching."""
     taken: list[Taken] = []
     if not as_json:
-        print(f"A tour in a throw-away home (~): {printable(home)}\nTwo sample workspaces are in it: alpha and beta.")
+        show([f"A tour in a throw-away home (~): {home}", "Two sample workspaces are in it: alpha and beta."])
     for each in story.take(home, os.environ):
         taken.append(each)
         if as_json:
-            note(f"tour: {len(taken)}/{len(STORY)} {each.step.title}")
+            log(f"tour: {len(taken)}/{len(STORY)} {each.step.title}")
         else:
-            click.echo("\n".join(_shown(len(taken), each)))  # echo: no bold where no terminal is
+            show(_shown(len(taken), each))
     return taken
 
 
-def _shown(number: int, taken: Taken) -> list[str]:
-    output = [printable(line) for line in taken.output.splitlines()]
+def _shown(number: int, taken: Taken) -> list[Line]:
     ending = [f"(exit code {taken.code})"] if taken.code else []
     title = f"[{number}/{len(STORY)}] {taken.step.title}"
-    return ["", title, click.style(story.prompt(taken.step), bold=True), *output, *ending]
+    return ["", title, Span(story.prompt(taken.step), "bold"), *taken.output.splitlines(), *ending]
 
 
 def _ending(home: str, keep: bool) -> list[str]:
-    kept = ["", f"The home is kept: {printable(home)}", f'Use it: HOME="{printable(home)}" sh'] if keep else []
+    kept = ["", f"The home is kept: {home}", f'Use it: HOME="{home}" sh'] if keep else []
     return [*WHAT_NEXT.splitlines(), *kept]
 
 

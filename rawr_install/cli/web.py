@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rawr_install.cli.base import Command, Outcome, command, group
+from rawr_install.cli.base import Command, Result, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.install import policy
@@ -17,7 +17,6 @@ from rawr_install.paths import Places
 from rawr_install.plugins import gate, web
 from rawr_install.plugins.catalog import Catalog, discover
 from rawr_install.plugins.web import Asked, Switched
-from rawr_install.report import printable
 from rawr_install.state import store as state
 
 LITERAL = "rawr_install.literal"  # in click's ctx.meta: the id came after "--"
@@ -33,14 +32,14 @@ def web_group() -> None:
 
 @command("list", epilog="rawr-install plugins web list --json")
 @_workspace
-def web_list(workspace: str | None) -> Outcome:
+def web_list(workspace: str | None) -> Result:
     """The workspace's web plugins, and whether each is enabled."""
     return _shown(workspace, gone=False)
 
 
 @command("status", epilog="rawr-install plugins web status")
 @_workspace
-def web_status(workspace: str | None) -> Outcome:
+def web_status(workspace: str | None) -> Result:
     """What is enabled, also ids in the state that are no plugin of this workspace any more."""
     return _shown(workspace, gone=True)
 
@@ -69,13 +68,13 @@ rawr-install plugins web enable all --force       pass over the gate (this is re
 @click.option("--staged", is_flag=True, help="Have the gate look at what is staged, not at the whole repository.")
 @click.option("--force", is_flag=True, help="Enable although the gate says no or is not there; recorded in the events.")
 @_workspace
-def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -> Outcome:
+def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -> Result:
     """Enable a web plugin once the workspace's own security check allows it."""
     wanted = Asked(**asked)
     root = _root_to_change(workspace)
     everything = plugin_id == "all" and not click.get_current_context().meta[LITERAL]
     catalog = _catalog(root)
-    with Progress(f"waiting for the security check of {printable(root)}") as progress:
+    with Progress(f"waiting for the security check of {root}") as progress:
 
         def ask() -> gate.Ruling:
             flags = {"staged": wanted.staged, "dry_run": wanted.dry_run}
@@ -89,7 +88,7 @@ def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -
 @command("disable", changes=True, epilog="rawr-install plugins web disable @rawr/plugin-mfe")
 @_id
 @_workspace
-def web_disable(plugin_id: str, workspace: str | None, yes: bool, dry_run: bool) -> Outcome:
+def web_disable(plugin_id: str, workspace: str | None, yes: bool, dry_run: bool) -> Result:
     """Disable a web plugin; nothing is asked for that."""
     root = _root_to_change(workspace)
     return _switched("disabled", web.disable(root, _catalog(root), plugin_id, dry_run), dry_run)
@@ -105,15 +104,15 @@ def _root_to_change(workspace: str | None) -> str:
     return root
 
 
-def _shown(workspace: str | None, gone: bool) -> Outcome:
+def _shown(workspace: str | None, gone: bool) -> Result:
     root = find_instance(_places(), workspace).root
     catalog, found = _catalog(root), state.get_repo_state(root)
     rows = web.rows(catalog, found, gone)
     data = {"workspaceRoot": root, "plugins": rows, "state": found}
     broken = [violation.message for violation in catalog.violations if violation.group == "web"]
     if not rows:
-        return Outcome(data, ["no web plugins found"], broken)
-    return Outcome(data, list(table(("PLUGIN", "STATUS", "RUNTIME"), [_cells(row) for row in rows])), broken)
+        return Result(data, ["no web plugins found"], broken)
+    return Result(data, list(table(("PLUGIN", "STATUS", "RUNTIME"), [_cells(row) for row in rows])), broken)
 
 
 def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
@@ -121,18 +120,18 @@ def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
     return str(row["id"]), "enabled" if row["enabled"] else "disabled", runtime
 
 
-def _switched(verb: str, done: Switched, dry_run: bool) -> Outcome:
-    name = printable(str(done.data["pluginId"]))
+def _switched(verb: str, done: Switched, dry_run: bool) -> Result:
+    name = str(done.data["pluginId"])
     head = f"forced enable: {name}" if done.forced else f"{verb}: {name}"
-    return Outcome(done.data, [head, _persisted(done, dry_run)])
+    return Result(done.data, [head, _persisted(done, dry_run)])
 
 
-def _all_outcome(done: Switched, asked: Asked) -> Outcome:
+def _all_outcome(done: Switched, asked: Asked) -> Result:
     data = done.data
     lines = [f"planned: {data['plannedCount']}", f"skipped: {data['skippedCount']}"]
     if done.forced:
         lines.append(f"forced: {data['plannedCount']}")
-    return Outcome(data, [*lines, _persisted(done, asked.dry_run)])
+    return Result(data, [*lines, _persisted(done, asked.dry_run)])
 
 
 def _persisted(done: Switched, dry_run: bool) -> str:

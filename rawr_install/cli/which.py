@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import locale
 import os
 
 import click
 
-from rawr_install.cli.base import Outcome, command
-from rawr_install.cli.doctor import terminal_style
-from rawr_install.report import remedy_text
+from rawr_install.cli.base import Result, command, error_lines
+from rawr_install.cli.terminal import stdout
 
 
 @command(
@@ -22,7 +20,7 @@ rawr-install which --json
 """,
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
-def which(words: tuple[str, ...]) -> Outcome:
+def which(words: tuple[str, ...]) -> Result:
     """Show the chain from `rawr COMMAND...` to the program that starts: entry, links, workspace, CLI, interpreter.
 
     Nothing is run. Options after COMMAND are part of it, except --json; after `--` everything is.
@@ -31,12 +29,8 @@ def which(words: tuple[str, ...]) -> Outcome:
     from rawr_install.machine import probe
 
     found = chain.follow(words, probe.current_folder(), os.environ)
-    style = terminal_style()
-    ascii_only = not all(name.lower().startswith("utf") for name in (style.encoding, locale.getencoding()))
-    lines = [style.plain(line) for line in chain.tree(found, ascii_only)]
+    lines = chain.tree(found, ascii_only=not stdout().unicode)
     if found.error is None:
-        return Outcome(found.to_json(), lines)
+        return Result(found.to_json(), lines)
     found.error.details = {**(found.error.details or {}), **found.to_json()}
-    told = [f"rawr: {found.error.message} [{found.error.code}]"]
-    told += [f"  try: {text}" for text in (remedy_text(found.error),) if text]
-    return Outcome(None, [*lines, *map(style.plain, told)], error=found.error)
+    return Result(None, [*lines, *error_lines(found.error)], error=found.error)

@@ -137,7 +137,11 @@ def take(home: str, environ: Mapping[str, str]) -> Iterator[Taken]:
 
 def environment(home: str, scripts: str, environ: Mapping[str, str]) -> dict[str, str]:
     """The steps' environment: the throw-away home, a PATH of its own, and nothing that leads elsewhere."""
-    kept = {name: value for name, value in environ.items() if not name.startswith(("RAWR_", "XDG_", "BUN_", "GIT_"))}
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(("RAWR_", "XDG_", "BUN_", "GIT_", "FORCE_COLOR"))
+    }
     path = os.pathsep.join((scripts, os.path.join(home, ".bun", "bin"), os.defpath))
     return {**kept, "HOME": home, "PATH": path}
 

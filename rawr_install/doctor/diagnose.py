@@ -14,7 +14,7 @@ from rawr_install.doctor.checks import CHECKS, reason
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.machine.entry import LINK, SHIM
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding
+from rawr_install.report import Finding, to_json
 
 FOLLOWS = "rawr runs the workspace you are in."
 HEALTHY = "Global rawr is configured for Bun-global execution."
@@ -53,7 +53,7 @@ class Report(NamedTuple):
     def data(self, verbose: bool = False) -> dict[str, object]:
         """The document's fields in the contract's order."""
         shown = self.all_findings if verbose else self.findings
-        return {**self.wire, "findings": [finding.to_json() for finding in shown]}
+        return {**self.wire, "findings": [to_json(finding) for finding in shown]}
 
     def error(self, strict: bool = False, verbose: bool = False) -> RawrError | None:
         """The error to end with, or None: the unhealthy verdict, or with ``strict`` any warning."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import dataclass
 
 import pytest
 
-from rawr_install.cli.base import Context, Outcome, emit
+from rawr_install.cli.base import Context, Result, emit
 from rawr_install.cli.main import COMMANDS, SUMMARIES, main
+from rawr_install.cli.terminal import Terminal
 from rawr_install.errors import RawrError
-from rawr_install.report import failure, printable, success
+from rawr_install.report import Finding, Remedy, Span, failure, printable, success, to_json
 from tests.conftest import Machine
 
 
@@ -88,7 +90,7 @@ def test_a_closed_pipe_is_no_bug(machine: Machine) -> None:
 
 def test_an_error_for_people_names_the_code_and_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
     error = RawrError("The entry at /x\x1b[2J is foreign.", code="FOREIGN_ENTRY", remedy=("rawr-install", "x y"))
-    assert emit(Context(), Outcome(error=error)) == 1
+    assert emit(Context(), Result(error=error)) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "rawr: The entry at /x\\x1b[2J is foreign. [FOREIGN_ENTRY]\n  try: rawr-install 'x y'\n"
@@ -109,3 +111,45 @@ def test_envelopes_have_the_wire_shape() -> None:
 def test_hostile_text_is_shown_harmlessly_and_honest_text_as_it_is() -> None:
     assert printable("a\x1b]0;t\x07\n\u202e\udc80") == "a\\x1b]0;t\\x07\\n\\u202e\\udc80"
     assert printable("/home/zoë/日本") == "/home/zoë/日本"
+
+
+def test_only_the_printer_escapes_and_paints() -> None:
+    line = (Span("fail  ", "fail"), "/x\x1b[2J\n日")
+    assert Terminal(colour=True).show(line) == "\x1b[1;31mfail  \x1b[0m/x\\x1b[2J\\n日"
+    assert Terminal(encoding="ascii").show(line) == "fail  /x\\x1b[2J\\n\\u65e5"
+    assert Terminal(colour=True).show(Span("\x1b", "bold")) == "\x1b[1m\\x1b\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("given", "coloured"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": ""}, False),
+    ],
+    ids=str,
+)
+def test_colour_can_be_asked_for_where_no_terminal_is(machine: Machine, given: dict[str, str], coloured: bool) -> None:
+    assert ("\x1b[" in machine.rawr_install("doctor", "global", env=given).out) == coloured
+
+
+def test_records_become_json_by_their_fields() -> None:
+    finding = Finding("a.b", "warn", "s", {"p": ("x",)}, Remedy("t", ("a", "b")))
+    assert to_json([finding]) == [
+        {
+            "id": "a.b",
+            "status": "warn",
+            "summary": "s",
+            "evidence": {"p": ["x"]},
+            "remedy": {"text": "t", "argv": ["a", "b"]},
+            "fixable": False,
+        }
+    ]
+    assert to_json(Frozen(1, None)) == {"exitCode": 1, "more": None}
+
+
+@dataclass(frozen=True)
+class Frozen:
+    exit_code: int
+    more: str | None

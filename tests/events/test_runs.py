@@ -23,17 +23,17 @@ import os, sys
 import click
 from rawr_install.events import log as events
 from rawr_install.cli import main as command_line
-from rawr_install.cli.base import Outcome, command
+from rawr_install.cli.base import Result, command
 from rawr_install.errors import RefusedError
 
 def body(how, dry_run, yes):
     if how == "refused": raise RefusedError("No.", code="OWNER_OTHER_INSTANCE")
     if how == "bug": raise ZeroDivisionError("oops")
     if how == "interrupted": raise KeyboardInterrupt
-    if how == "unhealthy": return Outcome({"changed": True}, ["bad"], error=RefusedError("Half done.", code="HALF"))
+    if how == "unhealthy": return Result({"changed": True}, ["bad"], error=RefusedError("Half done.", code="HALF"))
     if how == "lock": events.emit("lock.contended", root="/w", holder={"pid": 1}, waitedMs=1, attempts=2)
     if how == "killed": events.begin_run(); os.kill(os.getpid(), 9)
-    return Outcome({"changed": how not in ("nothing", "lock")}, ["done"])
+    return Result({"changed": how not in ("nothing", "lock")}, ["done"])
 
 made = command("change", changes=True)(body)
 made.params.insert(0, click.Argument(["how"]))
