@@ -80,7 +80,7 @@ def _api(root: Path) -> Any:
     import griffe
 
     table = assigned(root, "_PUBLIC") or {}
-    there = {home: names for home, names in table.items() if (root / PACKAGE / f"{home}.py").exists()}
+    there = {home: names for home, names in table.items() if _is_module(root / PACKAGE / home.replace(".", "/"))}
     with tempfile.TemporaryDirectory() as folder:
         lines = [f"from {PACKAGE}.{home} import {name}" for home, names in there.items() for name in names]
         listed = [name for names in there.values() for name in names]
@@ -95,6 +95,10 @@ def _api(root: Path) -> Any:
         if (root / PACKAGE).is_dir():
             griffe.load(PACKAGE, **paths)
         return griffe.load("rawr_public_api", resolve_aliases=True, **paths)
+
+
+def _is_module(path: Path) -> bool:
+    return path.with_name(f"{path.name}.py").exists() or (path / "__init__.py").exists()
 
 
 def _paths(api: Any) -> Iterator[str]:

@@ -249,6 +249,19 @@ def test_ci_fails_when_what_breaks_would_be_a_patch_release(project: Path) -> No
     assert (code, why) == (1, ["a breaking delta of the symbols without a new minor version"])
 
 
+@pytest.mark.parametrize("home", ["core/__init__.py", "room/core.py", "room/core/__init__.py"])
+def test_a_public_name_may_move_within_the_package(repository: Repository, home: str) -> None:
+    before = repository.folder.parent / "before"
+    shutil.copytree(repository.folder, before)
+    (repository.folder / "rawr_install/core.py").unlink()
+    repository.write("rawr_install/room/__init__.py", "")
+    repository.write(f"rawr_install/{home}", CORE)
+    module = home.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    repository.replace("rawr_install/__init__.py", '"core"', f'"{module}"')
+    delta = load("interface_delta.py").symbols(before, repository.folder)
+    assert (delta["delta"], delta["added"], delta["breaking"]) == ("none", [], [])
+
+
 def test_what_is_private_may_change(repository: Repository) -> None:
     delta = symbols(repository, "core.py", "def _private(): ...", "def _other(): ...")
     assert (delta["delta"], delta["added"], delta["breaking"]) == ("none", [], [])

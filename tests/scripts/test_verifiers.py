@@ -1,7 +1,4 @@
-"""The verifiers' documents; each of a table of broken copies fails the check that is meant for it.
-
-That they pass on this package ``.ci/run`` shows, which runs them whole.
-"""
+"""The verifiers pass on this package, and each of a table of broken copies fails the check that is meant for it."""
 
 from __future__ import annotations
 
@@ -45,13 +42,12 @@ MUTANTS = [mutant.id for mutant in load("mutants_verifiers").mutants()]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VERIFIERS)
-def test_a_verifier_prints_one_row_for_each_check_that_it_was_asked_for(name: str) -> None:
-    checks = list(load(name).check.checks)
-    assert len(checks) >= 20
-    code, document = script(name, "--check", checks[0], "--check", checks[-1])
+def test_a_verifier_passes_on_this_package(name: str) -> None:
+    code, document = script(name)
+    assert [row for row in document["checks"] if not row["pass"]] == []
     assert (code, document["ok"]) == (0, True)
-    assert [(row["id"], row["pass"]) for row in document["checks"]] == [(checks[0], True), (checks[-1], True)]
     assert all(set(row) == {"id", "message", "pass"} and row["message"] for row in document["checks"])
+    assert len(document["checks"]) >= 20
 
 
 def test_there_are_at_least_twenty_mutants_and_every_verifier_has_some() -> None:
