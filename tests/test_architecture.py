@@ -31,7 +31,7 @@ LEVEL = {
 HOME_OF = {
     "click": {"cli"},
     "platformdirs": {"paths"},
-    "filelock": {"state", "machine"},
+    "filelock": {"machine"},
     "packaging": {"machine"},
 }
 # Modules that can open a connection: nothing leaves the machine.

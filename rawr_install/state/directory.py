@@ -8,7 +8,7 @@ import threading
 
 from rawr_install.atomic import sync_folder
 from rawr_install.errors import StateError
-from rawr_install.state.filesystem import is_local
+from rawr_install.state.filesystem import volume_of
 from rawr_install.state.guard import Turnstile
 from rawr_install.state.lease import Identity, Place
 from rawr_install.state.leftovers import sweep
@@ -21,8 +21,7 @@ class Folder:
         self.path = path
         self.state_path = os.path.join(path, "state.json")
         self.identity = identity
-        self.local = is_local(path)
-        self.place = Place(path, beacon=self.local)
+        self.place = Place(path, volume_of(path))
         self.turnstile = Turnstile(path)
         self.mutex = threading.RLock()
         self.serial = 0
@@ -41,7 +40,7 @@ def folder_at(path: str) -> Folder:
             return known
         _forget_idle(path if known else "")
         made = _folders[path] = Folder(path, (info.st_dev, info.st_ino))
-        sweep(path)
+        sweep(path, made.place.volume)
         return made
     except OSError as error:
         raise failed(path, error) from None
@@ -71,8 +70,7 @@ def _forget_everything() -> None:
     _folders.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_everything)
+os.register_at_fork(after_in_child=_forget_everything)
 
 
 def failed(path: str, error: OSError) -> StateError:

@@ -17,7 +17,7 @@ _noted: set[int] = set()
 def open_noted(path: str, flags: int, mode: int = 0o666) -> int:
     """``os.open`` of a descriptor that no child inherits; raises OSError."""
     with _birth:
-        fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), mode)
+        fd = os.open(path, flags | os.O_CLOEXEC, mode)
         _noted.add(fd)
         return fd
 
@@ -45,7 +45,4 @@ def _in_child() -> None:
     _noted.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=lambda: _birth.acquire(), after_in_parent=lambda: _birth.release(), after_in_child=_in_child
-    )
+os.register_at_fork(before=lambda: _birth.acquire(), after_in_parent=lambda: _birth.release(), after_in_child=_in_child)

@@ -14,19 +14,17 @@ the thread passes it on.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import threading
 import time
+from collections.abc import Callable
 
 from rawr_install.state.forks import close_noted, open_noted
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+LOOK_EVERY = 0.25  # seconds
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
 
 
@@ -56,10 +54,13 @@ class Turnstile:
             self.close()  # deleted or replaced: whoever comes next would lock another inode
         return False
 
-    def wait(self, deadline: float) -> bool:
-        """Queue until ``deadline`` (monotonic seconds); False when the turn did not come. Raises Unavailable."""
+    def wait(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
+        """Queue until ``deadline`` (monotonic seconds); False when the turn did not come. Raises Unavailable.
+
+        ``meanwhile`` is called every :data:`LOOK_EVERY` seconds.
+        """
         while time.monotonic() < deadline:
-            if not self._queue(deadline):
+            if not self._queue(deadline, meanwhile):
                 return False
             if self._is_current():
                 return True
@@ -68,14 +69,12 @@ class Turnstile:
                 return True
         return False
 
-    def _queue(self, deadline: float) -> bool:
-        if fcntl is None:
-            return _poll(self.fd, deadline)
+    def _queue(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
         try:
             self._waiter = self._waiter or _Waiter(self.fd)
         except RuntimeError:  # no more threads, or the interpreter is ending
-            return _poll(self.fd, deadline)
-        return self._waiter.wait(deadline)
+            return _poll(self.fd, deadline, meanwhile)
+        return self._waiter.wait(deadline, meanwhile)
 
     def leave(self) -> None:
         """Let the next one through; harmless when the turn is not ours."""
@@ -132,7 +131,7 @@ class _Waiter:
         self._error = ""
         threading.Thread(target=self._run, name="rawr-turnstile", daemon=True).start()
 
-    def wait(self, deadline: float) -> bool:
+    def wait(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
         """Wait for the turn; raises Unavailable."""
         with self._mutex:
             self._wanted = True
@@ -140,7 +139,10 @@ class _Waiter:
                 self.in_queue = True
                 self._go.release()
         try:
-            self._done.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            while not self._done.acquire(timeout=min(LOOK_EVERY, max(0.0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    break
+                meanwhile()
         finally:
             came = self._came()
         if came and self._error:
@@ -189,10 +191,6 @@ def _wait_in_kernel(fd: int) -> str:
 
 def _try_lock(fd: int) -> bool:
     try:
-        if fcntl is None:
-            from filelock import lock_descriptor
-
-            return lock_descriptor(fd, blocking=False)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -204,18 +202,18 @@ def _try_lock(fd: int) -> bool:
 
 
 def _unlock(fd: int) -> None:
-    if fcntl is None:
-        from filelock import unlock_descriptor
-
-        unlock_descriptor(fd)
-    else:
-        fcntl.flock(fd, fcntl.LOCK_UN)
+    fcntl.flock(fd, fcntl.LOCK_UN)
 
 
-def _poll(fd: int, deadline: float) -> bool:
-    """Where the kernel's queue cannot be joined (no ``fcntl``, no thread to be had): try, every 5 ms."""
+def _poll(fd: int, deadline: float, meanwhile: Callable[[], None]) -> bool:
+    """Where there is no thread to be had: try, every 5 ms."""
+    look_at = time.monotonic() + LOOK_EVERY
     while not _try_lock(fd):
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             return False
+        if now >= look_at:
+            meanwhile()
+            look_at = now + LOOK_EVERY
         time.sleep(0.005)
     return True

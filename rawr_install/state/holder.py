@@ -1,44 +1,46 @@
 """``state.lock`` when it stands in the way: who holds it, and whether he is provably gone.
 
-Never by age alone. A lease of ours is judged by its beacon, which the kernel
-puts out with its holder; a peer's by its process, and by whether that process
-has the file open, as a holding peer has; an unreadable one by whether anybody has.
+A pid, a boot id, a kernel lock and ``/proc`` speak of one kernel alone, and the
+folder may be shared with others (a container, a VM, a network). What counts as proof:
+
+* A lease of ours, of this kernel: its beacon is out, which the kernel does with
+  its holder. Where there are no beacons: its process is dead, in our own pid namespace.
+* A lease of ours, of an earlier boot: this machine's name, and a time before this boot.
+* A peer's: its pid is dead here or was used again, *and* nobody on this kernel has
+  it open for writing, *and* both stayed so for two seconds: the pid may be one of
+  another namespace, and a peer closes its file just before it removes the name.
+* An unreadable one: nobody has had it open for two seconds.
+* What cannot be known is never "gone". Then only age is left, as for the peers,
+  and never while a process that may be the holder lives.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import math
 import os
 import stat
 import time
 from dataclasses import dataclass, field
 
 from rawr_install.state import processes
+from rawr_install.state.filesystem import Volume
 from rawr_install.state.forks import close_noted, open_noted
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 GRACE = 2.0  # seconds that a doubtful lease must stay unchanged
 _LIMIT = 4096
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(slots=True)
 class Found:
-    """What stands at ``state.lock``.
-
-    ``fd`` pins the inode (-1 where it could not be opened). ``aged`` is the
-    greatest age that a watcher has seen it have: to touch a lease does not renew it.
-    """
+    """What stands at ``state.lock``. ``fd`` pins the inode (-1 where it could not be opened)."""
 
     info: os.stat_result
     fd: int = -1
     raw: bytes = b""
     pid: int = 0  # 0: the record names none
-    aged: float = 0.0
     acquired_at: str = ""
     owner: dict[str, object] = field(default_factory=dict)
 
@@ -57,8 +59,19 @@ class Found:
 
     @property
     def age(self) -> float:
-        """Seconds since it was written or touched, by the wall clock; negative for a time to come."""
+        """Seconds since it was written or touched, by this machine's clock; negative for a time to come."""
         return time.time() - self.info.st_mtime
+
+    @property
+    def acquired(self) -> float:
+        """When it was acquired, by its own record, in seconds since the epoch; infinite where that says no time."""
+        from datetime import datetime
+
+        try:
+            moment = datetime.fromisoformat(self.acquired_at)
+        except ValueError:
+            return math.inf
+        return moment.timestamp() if moment.tzinfo else math.inf
 
     def describe(self) -> dict[str, object]:
         """The holder, for people and programs."""
@@ -117,13 +130,26 @@ def _understand(found: Found) -> None:
         found.owner = owner if isinstance(owner, dict) else {}
 
 
+def is_open(found: Found, volume: Volume) -> bool | None:
+    """Whether a process of this kernel has the lease open for writing, as its maker has; None where nobody can tell.
+
+    "Nobody has" counts on a local file system only: who opened the file behind a FUSE mount, or on another kernel, is
+    not seen through it.
+    """
+    if found.fd < 0 or not found.regular:
+        return None
+    answer = processes.is_open_for_writing(found.fd) if volume.leases else None
+    if answer is None and volume.local:
+        answer = processes.anyone_has_open(found.info, found.fd, found.pid)
+    return answer if answer or volume.local else None
+
+
 def is_alight(found: Found) -> bool | None:
-    """Whether the beacon burns: True, False, or None when this lease has none that can be trusted.
+    """Whether the beacon burns; None when this lease has none that can be asked.
 
     Asking takes the lock of a dead holder; it is given back with ``found.close()``.
     """
-    trusted = found.ours and found.owner.get("beacon") is True and found.owner.get("boot") == processes.boot_id()
-    if not trusted or found.fd < 0 or fcntl is None:
+    if found.owner.get("beacon") is not True or found.fd < 0:
         return None
     try:
         fcntl.flock(found.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,64 +160,94 @@ def is_alight(found: Found) -> bool | None:
     return False
 
 
-def judge(found: Found, unchanged: float, beacons: bool = True, stale_age: float = 60.0, in_turn: bool = True) -> str:
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one watcher has seen of a lease.
+
+    ``is_open``: see :func:`is_open`. ``steady``: for how many seconds neither the lease nor that answer has changed.
+    ``age``: the greatest age in seconds that it was seen to have: to touch a lease does not renew it.
+    """
+
+    is_open: bool | None = None
+    steady: float = 0.0
+    age: float = 0.0
+    stale_age: float = 60.0
+
+    @property
+    def settled(self) -> bool:
+        """Seen for long enough that a holder between two steps would have taken the next one."""
+        return self.steady >= GRACE
+
+    @property
+    def old(self) -> bool:
+        """So old that, in a second, the peers take it whatever else is known of it but a living pid."""
+        return self.settled and self.age >= self.stale_age - 1
+
+
+def judge(found: Found, watched: Watched, beacons: bool = True) -> str:
     """The proof that the holder is gone, as a phrase; empty while there is none.
 
-    ``unchanged`` is for how many seconds (monotonic) the lease has been seen
-    as it is. Without ``beacons`` (no kernel locks here), or where there is no turn to have,
-    only the peers' own rule is left: ``stale_age`` seconds old and the pid dead.
+    ``beacons``: whether kernel locks can be believed there.
     """
-    if not found.regular:
+    if not found.regular or found.fd < 0:  # what we may not even read is another user's, who may be holding it
         return ""
-    if not (beacons and in_turn):
-        alight = beacons and is_alight(found)
-        return "" if alight else _judge_by_the_peers_rule(found, unchanged, stale_age)
     if found.ours:
-        return _judge_ours(found, unchanged)
-    return _judge_peer(found, unchanged) if found.pid else _judge_unreadable(found, unchanged, stale_age)
-
-
-def _judge_by_the_peers_rule(found: Found, unchanged: float, stale_age: float) -> str:
-    elsewhere = found.owner.get("host", processes.host()) != processes.host()
-    if unchanged < GRACE or max(found.age, found.aged) < stale_age or elsewhere:
+        return _judge_ours(found, watched, beacons)
+    if watched.is_open:
         return ""
-    return "stale: old, and its process is dead" if not found.pid or processes.is_dead(found.pid) else ""
+    return _judge_peer(found, watched) if found.pid else _judge_unreadable(watched)
 
 
-def _judge_ours(found: Found, unchanged: float) -> str:
-    boot = processes.boot_id()
-    if boot and found.owner.get("boot") not in (None, "", boot):
+def _judge_ours(found: Found, watched: Watched, beacons: bool) -> str:
+    if _is_of_this_kernel(found):
+        alight = is_alight(found) if beacons else None
+        if alight is not None:
+            return "" if alight else "its beacon is out"
+        if _is_of_this_namespace(found):
+            return _judge_neighbour(found)
+    elif _is_of_this_machine(found) and found.acquired < processes.booted_at():
         return "left by an earlier boot of this machine"
-    alight = is_alight(found)
-    if alight is None:
-        return _judge_peer(found, unchanged)
-    return "" if alight else "its beacon is out"
+    return "old, and its holder cannot be asked from here" if watched.old else ""
 
 
-def _judge_peer(found: Found, unchanged: float) -> str:
-    dead, all_seen = processes.is_dead(found.pid), processes.sees_all_processes()
-    if unchanged < GRACE and not (dead and all_seen):
-        return ""
-    if all_seen and _held_from_inside(found):
-        return ""
-    if dead:
+def _is_of_this_machine(found: Found) -> bool:
+    return found.owner.get("host") == processes.host()
+
+
+def _is_of_this_kernel(found: Found) -> bool:
+    boot = processes.boot_id()
+    return found.owner.get("boot") == boot and (bool(boot) or _is_of_this_machine(found))
+
+
+def _is_of_this_namespace(found: Found) -> bool:
+    return _is_of_this_machine(found) and found.owner.get("pidns") == processes.pid_namespace() != 0
+
+
+def _judge_neighbour(found: Found) -> str:
+    """By the pid of our own pid namespace, which that of a dead process is for good."""
+    if processes.is_dead(found.pid):
         return "its process is dead"
-    # A peer keeps its handle open while it holds; a living pid without it is another process.
-    if processes.has_open(found.pid, found.identity, found.fd) is False:
-        return "its process id was used again"
-    return ""
+    began, then = processes.start_ticks(found.pid), found.owner.get("start")
+    # Both: a clock that was set shifts the one, a time namespace the other.
+    used_again = type(then) is int and 0 < then < began and processes.began_after(found.pid, found.acquired)
+    return "its process id was used again" if used_again else ""
 
 
-def _held_from_inside(found: Found) -> bool:
-    """Whether a process of a container, where it goes by the lease's pid, may hold the lease."""
-    return any(processes.has_open(outer, found.identity) is not False for outer in processes.with_inner_pid(found.pid))
-
-
-def _judge_unreadable(found: Found, unchanged: float, stale_age: float) -> str:
-    if unchanged < GRACE:
+def _judge_peer(found: Found, watched: Watched) -> str:
+    if not watched.settled:
         return ""
-    held = processes.anyone_has_open(found.info, found.fd)
-    if held is False:
+    bearers = processes.bearers(found.pid)
+    if all(processes.began_after(pid, found.acquired) for pid in bearers):
+        if watched.is_open is None:
+            return "stale: old, and its process is dead" if watched.old else ""
+        return "its process id was used again" if bearers else "its process is dead"
+    # A peer closes its file, then removes the name: only one that was stopped in between takes a minute for it.
+    closed_for_good = watched.is_open is False and watched.old
+    running = all(processes.state_of(pid) not in ("", "T", "t") for pid in bearers)
+    return "old, and nobody has it open" if closed_for_good and running else ""
+
+
+def _judge_unreadable(watched: Watched) -> str:
+    if watched.is_open is False and watched.settled:
         return "unreadable, and nobody has it open"
-    # What we may not even read is another user's, who may be holding it.
-    return "unreadable and old" if held is None and found.fd >= 0 and max(found.age, found.aged) >= stale_age else ""
+    return "unreadable and old" if watched.old else ""

@@ -11,6 +11,7 @@ used again, containers hide each other, and clocks step.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -20,15 +21,10 @@ from functools import lru_cache
 
 from rawr_install.atomic import discard, write_all
 from rawr_install.state import processes
+from rawr_install.state.filesystem import Volume
 from rawr_install.state.forks import close_noted, open_noted
 
-try:
-    import fcntl
-except ImportError:  # Windows: a native lock there would keep the peers from reading the lease
-    fcntl = None  # type: ignore[assignment]
-
-_WINDOWS = os.name == "nt"
-_MAKE = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_MAKE = os.O_RDWR
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EMLINK, errno.EISDIR, errno.EINVAL}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
@@ -44,15 +40,16 @@ class Place:
     """
 
     folder: str
-    beacon: bool = True
+    volume: Volume
     unnamed: bool = hasattr(os, "O_TMPFILE")
     links: bool = True
     peers_seen: float = -math.inf
+    beacon: bool = field(init=False)
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.beacon = self.volume.local
         self.name = os.path.join(self.folder, "state.lock")
-        self.beacon = self.beacon and fcntl is not None
 
 
 def iso(moment: float) -> str:
@@ -175,8 +172,6 @@ class Lease:
     def withdraw(self) -> None:
         """Free the name if it is ours; raises OSError. The beacon burns on until :meth:`close`."""
         if self.is_published():
-            if _WINDOWS:
-                self._close()  # an open file keeps its name there
             os.unlink(self.place.name)
 
     def close(self) -> None:
@@ -204,5 +199,10 @@ def record(pid: int, serial: int, beacon: bool) -> bytes:
 
 @lru_cache(maxsize=1)
 def _about_us(pid: int) -> str:
-    about = {"start": processes.start_ticks(pid), "boot": processes.boot_id(), "host": processes.host()}
+    about = {
+        "start": processes.start_ticks(pid),
+        "boot": processes.boot_id(),
+        "pidns": processes.pid_namespace(),
+        "host": processes.host(),
+    }
     return json.dumps(about, separators=(",", ":"))[1:-1]

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-import time
 
 from rawr_install.atomic import discard
-from rawr_install.state import processes
+from rawr_install.state.filesystem import Volume, time_at
+from rawr_install.state.processes import is_dead
 
 _OLD = 60.0  # seconds
 _NAME = re.compile(r"(?:state\.(?:json\.|lock\.|lock\.stale\.)?|\.state\.last-good\.json\.)(\d+)\.[0-9a-f.]+(?:\.tmp)?")
 
 
-def sweep(folder: str) -> int:
-    """Remove the temporary files of dead processes from the state folder; returns how many.
+def sweep(folder: str, volume: Volume) -> int:
+    """Remove the temporary files that dead processes left more than a minute ago; returns how many.
 
-    Where processes of other namespaces cannot be seen, only after a minute.
+    Younger ones stay: what is no process here may be a peer's in a container, or on another machine.
     """
-    swept = 0
-    for name in os.listdir(folder):
-        match = _NAME.fullmatch(name)
-        if match and processes.is_dead(int(match[1])) and _is_nobodys(os.path.join(folder, name), int(match[1])):
-            discard(os.path.join(folder, name))
-            swept += 1
-    return swept
+    left = [name for name in os.listdir(folder) if (match := _NAME.fullmatch(name)) and is_dead(int(match[1]))]
+    now = time_at(folder, volume) if left else 0.0
+    old = [name for name in left if _age(os.path.join(folder, name), now) > _OLD]
+    for name in old:
+        discard(os.path.join(folder, name))
+    return len(old)
 
 
-def _is_nobodys(path: str, pid: int) -> bool:
-    if processes.sees_all_processes():
-        return not processes.with_inner_pid(pid)
+def _age(path: str, now: float) -> float:
     try:
-        return time.time() - os.lstat(path).st_mtime > _OLD
+        return now - os.lstat(path).st_mtime
     except OSError:
-        return False
+        return 0.0

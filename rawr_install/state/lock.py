@@ -5,8 +5,10 @@ Promise
 :func:`transact` changes one file, ``state.json``, so that among any mix of our
 processes and threads and of peer programs no acknowledged change is lost, no
 reader sees a torn file, and a crash at any instant leaves the old content or
-the new. A dead holder blocks nobody for longer than a moment; a living one is
-never evicted, whatever its age. No wait is longer than the timeout.
+the new. A dead holder of ours blocks nobody for longer than a moment, a dead
+peer for three seconds; one that lives on this kernel is never evicted,
+whatever its age. A holder on another kernel is judged by nothing of this one but
+time (module ``holder`` has the rules). No wait is longer than the timeout.
 
 The files in ``.rawr/state``
 ----------------------------
@@ -26,8 +28,9 @@ the two checks of a commit.
 Calling sequence (each step is a hook point, see ``hooks``)
 -----------------------------------------------------------
 1. *prepare*, outside every lock: write the lease under no name, light its beacon.
-2. *turnstile*: queue with our own kind. After 60 % of the timeout go on without
-   (the head of the queue may be stopped), and without the right to take over.
+2. *turnstile*: queue with our own kind, with an eye on the lease. After 60 % of
+   the timeout go on without (the head of the queue may be stopped), and without
+   the right to take over.
 3. *lease*: link it to its name. When that is taken, the one who has the turn
    polls, judges, and takes an abandoned lease away; an old lease is touched
    first and given time to settle, so that no peer's clean-up hits the successor.
@@ -49,8 +52,8 @@ Degraded modes (said in the report)
 -----------------------------------
 Safety comes from the lease alone. Without a usable turnstile (a network file
 system, no kernel locks, something else at ``state.guard``) order and speed are
-lost, and a dead holder's lease is taken only by the peers' own rule: 60 s old
-and its pid dead. Without hard links the lease is created empty and then written.
+lost, and a dead holder's lease is taken only when it is as old as the peers' rule
+wants it, too: 60 s. Without hard links the lease is created empty and then written.
 
 Errors
 ------
@@ -109,8 +112,8 @@ class Options:
     """How a mutation waits. All times in seconds.
 
     ``lock_timeout`` covers every wait; ``retry_delay`` is the longest pause between
-    two looks at a held lease; ``stale_age`` is the peers' rule, used only where no
-    kernel lock can prove a death; ``durable`` syncs file and folder before success.
+    two looks at a held lease; ``stale_age`` is the peers' rule, used only where nothing
+    can prove a death; ``durable`` syncs file and folder before success.
     """
 
     lock_timeout: float = 5.0
@@ -235,10 +238,11 @@ class _Mutation:
         try:
             lease.prepare()
             reach("prepared")
+            watch = Watch(lease.place, stale_age=self.options.stale_age)
             try:
-                right = self._take_turn()
+                self._take_turn(watch)
                 if not lease.publish():
-                    self._wait(lease, right)
+                    self._wait(lease, watch)
             finally:
                 self.folder.turnstile.leave()
         except FileNotFoundError:  # the folder was removed under us
@@ -250,34 +254,35 @@ class _Mutation:
         if not self.folder.place.links:
             self.report.degrade("no hard links: the lease is created, then written")
 
-    def _take_turn(self) -> str:
-        """Pass the turnstile; returns the right to take over: ``full``, ``old`` (the peers' rule) or ``none``."""
-        if not self.folder.local:
+    def _take_turn(self, watch: Watch) -> None:
+        """Pass the turnstile; with it comes the right to take over, without one only an old lease may be taken."""
+        if not watch.place.volume.local:
             self.report.degrade("not a local file system: no kernel locks are used")
-            return "old"
+            watch.right = "old"
+            return
         try:
-            return "full" if self._queue() else "none"
+            watch.right = "full" if self._queue(watch) else "none"
         except Unavailable as reason:
             self.report.degrade(f"no turnstile: {reason}")
-            return "old"
+            watch.right = "old"
 
-    def _queue(self) -> bool:
+    def _queue(self, watch: Watch) -> bool:
         turnstile = self.folder.turnstile
         if turnstile.enter_at_once():
             reach("turn")
             return True
         self.report.contended = True
         reach("queued")
-        if turnstile.wait(self.start + QUEUE_SHARE * self.options.lock_timeout):
+        # The two seconds of watching that some proofs take must not begin when the queue has eaten three.
+        if turnstile.wait(self.start + QUEUE_SHARE * self.options.lock_timeout, watch.glance):
             reach("turn")
             return True
         self.report.degrade("the head of the queue does not move")
         return False
 
-    def _wait(self, lease: Lease, right: str) -> None:
+    def _wait(self, lease: Lease, watch: Watch) -> None:
         """Wait for the name to fall free, judging its holder now and then; raises LockTimeoutError."""
         path = lease.place.name
-        watch = Watch(self.folder.place, right, self.options.stale_age)
         begun = time.monotonic()
         self._meet(watch, path)
         reach("busy")
@@ -391,8 +396,6 @@ class _Mutation:
             raise _Lost
 
     def _replace(self, staged: str, snapshot: Snapshot) -> None:
-        if os.name == "nt":
-            snapshot.close()  # an open file cannot be replaced there
         os.replace(staged, snapshot.target)
         self.report.changed = True
 
@@ -528,5 +531,5 @@ def _in_words(holder: dict[str, object]) -> str:
         return "programs that came and went"
     if not holder.get("pid"):
         return f"an unreadable lock (a {holder['kind']})" if holder["kind"] != "unreadable" else "an unreadable lock"
-    stopped = ", and it is stopped" if processes.is_stopped(int(str(holder["pid"]))) else ""
+    stopped = ", and it is stopped" if processes.state_of(int(str(holder["pid"]))) in ("T", "t") else ""
     return f"process {holder['pid']} (since {holder['acquiredAt']}{stopped})"

@@ -1,16 +1,23 @@
-"""What the process table knows: is a process alive, does anyone hold a file open.
+"""What the kernel knows of processes: is one alive, since when, and does any have a file open.
 
-Answers are True, False, or None for "cannot be known from here"; nothing here
-raises. Where there is no ``/proc`` only life and death are known.
+Answers are True, False, or None for "cannot be known from here", which is never
+a no: ``/proc`` shows a process only what it may see (``hidepid``, containers), and
+macOS has none. Nothing here raises.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import signal
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, fixed since Linux 3.8
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD in proc(5)'s flags
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS counts sleep in CLOCK_MONOTONIC
 
 
 @lru_cache(maxsize=1)
@@ -22,7 +29,25 @@ def boot_id() -> str:
 @lru_cache(maxsize=1)
 def host() -> str:
     """The name of this machine."""
-    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return os.uname().nodename
+
+
+def pid_namespace() -> int:
+    """The inode that names this process's pid namespace; 0 where there is none."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def uptime() -> float:
+    """Seconds since the machine started, sleep included."""
+    return time.clock_gettime(_BOOTTIME)
+
+
+def booted_at() -> float:
+    """When the machine started, in seconds since the epoch, by the clock as it is set now."""
+    return time.time() - uptime()
 
 
 def start_ticks(pid: int) -> int:
@@ -31,10 +56,20 @@ def start_ticks(pid: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def began_after(pid: int, moment: float) -> bool:
+    """Whether the process that has this pid started after ``moment`` (seconds since the epoch), or is a kernel thread.
+
+    Then it is not the one that had the pid at that moment. False where that cannot be known.
+    """
+    fields = _stat_fields(pid)
+    if len(fields) < 20:
+        return False
+    # Not the "btime" of /proc/stat: that has whole seconds.
+    return bool(int(fields[6]) & _KERNEL_THREAD) or booted_at() + int(fields[19]) / os.sysconf("SC_CLK_TCK") > moment
+
+
 def is_dead(pid: int) -> bool:
     """Whether no process of this pid namespace has this pid; a zombie is dead."""
-    if os.name == "nt":
-        return _is_dead_windows(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -42,28 +77,57 @@ def is_dead(pid: int) -> bool:
     except (OSError, OverflowError):
         return False
     # A zombie leader whose threads live on is alive: they can still write.
-    return _stat_fields(pid)[:1] in (["Z"], ["X"]) and len(_listed(f"/proc/{pid}/task")) <= 1
+    return state_of(pid) in ("Z", "X") and len(_listed(f"/proc/{pid}/task")) <= 1
 
 
-def _is_dead_windows(pid: int) -> bool:
-    # os.kill(pid, 0) would send Ctrl+C there. OpenProcess fails with ERROR_INVALID_PARAMETER for an unknown id.
-    import ctypes
-
-    kernel = getattr(ctypes, "WinDLL")("kernel32", use_last_error=True)  # noqa: B009 - mypy runs on Linux
-    handle = kernel.OpenProcess(0x100000, False, pid)  # SYNCHRONIZE
-    if not handle:
-        return bool(getattr(ctypes, "get_last_error")() == 87)  # noqa: B009
-    ended = kernel.WaitForSingleObject(handle, 0) == 0
-    kernel.CloseHandle(handle)
-    return bool(ended)
+def state_of(pid: int) -> str:
+    """The letter of proc(5) for what the process is doing, ``T`` or ``t`` for stopped; empty where nothing is shown."""
+    return "".join(_stat_fields(pid)[:1])
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether the process is suspended (SIGSTOP, a debugger)."""
-    return _stat_fields(pid)[:1] in (["T"], ["t"])
+def bearers(pid: int) -> list[int]:
+    """The living processes that go by ``pid``: here, or in a container that can be seen from here."""
+    inside = (outer for outer in _all() if _field(outer, "NSpid:")[1:][-1:] == [str(pid)])
+    return [outer for outer in (pid, *inside) if not is_dead(outer)]
 
 
-def sees_all_processes() -> bool:
+def is_open_for_writing(fd: int) -> bool | None:
+    """Whether a process of this kernel, of whatever pid namespace, has the file open for writing.
+
+    ``fd`` must be open for reading only, or it finds itself. Asks for a read lease, which
+    fcntl(2) refuses with EAGAIN while the file is open for writing, and gives it back at once.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):  # macOS
+        return None
+    try:
+        # Whoever opens the file before we have given the lease back makes the kernel send SIGIO, which kills; F_UNLCK
+        # forgets the choice of another signal.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:  # EACCES: another user's file; EINVAL: no leases here
+        return True if error.errno == errno.EAGAIN else None
+    return False
+
+
+def anyone_has_open(info: os.stat_result, except_fd: int = -1, first: int = 0) -> bool | None:
+    """Whether any process has the file open, by ``/proc`` where it shows all of them; ``except_fd`` is our own look.
+
+    A process that may not be looked into leaves the answer open only if it runs as the file's owner: others did not
+    create it. ``first`` is the likeliest: if it is not known to have it closed, nobody else is asked.
+    """
+    if not _sees_all():
+        return None
+    identity, unknown = (info.st_dev, info.st_ino), False
+    for pid in (*([first] if first and not is_dead(first) else []), *_all()):
+        answer = _has_open(pid, identity, except_fd)
+        if answer or (answer is None and pid == first):
+            return answer
+        unknown = unknown or (answer is None and str(info.st_uid) in _field(pid, "Uid:"))
+    return None if unknown else False
+
+
+def _sees_all() -> bool:
     """Whether every process of the machine is in our ``/proc``: the initial pid namespace, nothing hidden."""
     try:
         return os.readlink("/proc/self/ns/pid") == _INITIAL_PID_NAMESPACE and os.path.exists("/proc/1/status")
@@ -71,38 +135,13 @@ def sees_all_processes() -> bool:
         return False
 
 
-def with_inner_pid(pid: int) -> list[int]:
-    """The processes of nested pid namespaces that know themselves as ``pid``."""
-    return [outer for outer in _all() if _inner(outer)[1:][-1:] == [str(pid)]]
-
-
-def has_open(pid: int, identity: tuple[int, int], except_fd: int = -1) -> bool | None:
-    """Whether the process has the file ``(st_dev, st_ino)`` open; ``except_fd`` is our own look at it."""
+def _has_open(pid: int, identity: tuple[int, int], except_fd: int) -> bool | None:
     try:
         names = os.listdir(f"/proc/{pid}/fd")
-    except (FileNotFoundError, ProcessLookupError):
-        return False if os.path.isdir("/proc/self/fd") else None
     except OSError:
-        return None
+        return False if is_dead(pid) else None  # ENOENT while it lives: hidepid, ProtectProc
     mine = str(except_fd) if pid == os.getpid() else ""
     return any(_identity(f"/proc/{pid}/fd/{name}") == identity for name in names if name != mine)
-
-
-def anyone_has_open(info: os.stat_result, except_fd: int = -1) -> bool | None:
-    """Whether any process has the file open.
-
-    A process that may not be looked into leaves the answer open only if it
-    runs as the file's owner: others did not create it.
-    """
-    if not sees_all_processes() and not os.path.isdir("/proc/self/fd"):
-        return None
-    identity, unknown = (info.st_dev, info.st_ino), False
-    for pid in _all():
-        answer = has_open(pid, identity, except_fd)
-        if answer:
-            return True
-        unknown = unknown or (answer is None and str(info.st_uid) in _field(pid, "Uid:"))
-    return None if unknown else False
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -115,10 +154,6 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _all() -> Iterator[int]:
     return (int(name) for name in _listed("/proc") if name.isdigit())
-
-
-def _inner(pid: int) -> list[str]:
-    return _field(pid, "NSpid:")
 
 
 def _field(pid: int, name: str) -> list[str]:

@@ -16,15 +16,13 @@ from rawr_install.errors import RefusedError, StateCorruptError, StateError, Sta
 from rawr_install.state import lock
 from rawr_install.state.directory import Folder, failed, folder_at
 from rawr_install.state.document import RepoState, default_repo_state, dump, parse
-from rawr_install.state.filesystem import is_local
+from rawr_install.state.filesystem import volume_of
 from rawr_install.state.guard import Unavailable
 from rawr_install.state.lease import Place
 from rawr_install.state.snapshot import Snapshot
 from rawr_install.state.store import last_good_path, state_path
 from rawr_install.state.takeover import set_aside
 from rawr_install.state.watch import Watch
-
-_LOOK_EVERY = 0.05
 
 Path = str | os.PathLike[str]
 
@@ -137,35 +135,42 @@ def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaime
     """
     deadline = time.monotonic() + patience
     if dry_run:  # no turn, no sweep: those leave traces
-        return _reclaim(Watch(Place(path, is_local(path)), "full"), deadline, dry_run)
+        volume = volume_of(path)
+        return _reclaim(Watch(Place(path, volume), "full" if volume.local else "old"), deadline, dry_run)
     folder = folder_at(path)
     with folder.mutex:
         try:
-            right = _turn_of(folder, deadline)
-            return _reclaim(Watch(folder.place, right), deadline, dry_run)
+            watch = Watch(folder.place)
+            watch.right = _right_of(folder, deadline, watch)
+            return _reclaim(watch, deadline, dry_run)
         except OSError as error:
             raise failed(path, error) from None
         finally:
             folder.turnstile.leave()
 
 
-def _turn_of(folder: Folder, deadline: float) -> str:
+def _right_of(folder: Folder, deadline: float, watch: Watch) -> str:
+    if not folder.place.volume.local:
+        return "old"
     try:
-        turn = folder.local and (folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline))
+        turn = folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline, watch.glance)
     except Unavailable:
         return "old"
-    return "full" if turn else "none" if folder.local else "old"
+    return "full" if turn else "none"
 
 
 def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
-    holder: dict[str, object] = {}
-    while (found := watch.look()) is not None:
-        found.close()
+    while True:
+        found, proof = watch.prove(deadline - time.monotonic())
+        if found is None:
+            return Reclaimed({}, "")
         holder = found.describe()
-        proof = watch.prove() if dry_run or not found.regular else watch.probe()
-        if proof and not dry_run and not found.regular:
-            set_aside(watch.place.name)
-        if proof or time.monotonic() >= deadline:
-            return Reclaimed(holder, proof)
-        time.sleep(_LOOK_EVERY)
-    return Reclaimed({}, "")
+        if not found.regular:
+            if not dry_run:
+                set_aside(watch.place.name)
+            return Reclaimed(holder, "not a regular file")
+        if proof and not dry_run:
+            proof = watch.probe()
+            if not proof and time.monotonic() < deadline:
+                continue  # an old one was fenced first, or another process was quicker
+        return Reclaimed(holder, proof)

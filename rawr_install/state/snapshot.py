@@ -13,9 +13,8 @@ from rawr_install.errors import StateUnreadableError
 from rawr_install.state.forks import close_quietly
 
 LIMIT = 64 * 1024 * 1024
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_STAGE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | _NOFOLLOW
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_STAGE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _serial = count()
 
 
@@ -57,7 +56,7 @@ class Snapshot:
 
     def _open(self) -> int:
         try:
-            return os.open(self.target, _READ | _NOFOLLOW)
+            return os.open(self.target, _READ | os.O_NOFOLLOW)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
@@ -76,7 +75,7 @@ class Snapshot:
     def stage(self, data: bytes, durable: bool) -> str:
         """Write ``data`` to a temporary file beside the target, with the old mode and owner; raises OSError."""
         folder = os.path.dirname(self.target)
-        name = f"{folder}{os.sep}state.{os.getpid()}.{time.time_ns() // 1_000_000}.{next(_serial)}.tmp"
+        name = f"{folder}/state.{os.getpid()}.{time.time_ns() // 1_000_000}.{next(_serial)}.tmp"
         mode = 0o666 if self.info is None else stat.S_IMODE(self.info.st_mode)
         try:
             fd = os.open(name, _STAGE, mode)
@@ -93,7 +92,7 @@ class Snapshot:
         return name
 
     def _preserve(self, fd: int) -> None:
-        if self.info is None or not hasattr(os, "fchown"):
+        if self.info is None:
             return
         made = os.fstat(fd)
         if (made.st_uid, made.st_gid) != (self.info.st_uid, self.info.st_gid):

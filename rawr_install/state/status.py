@@ -1,4 +1,7 @@
-"""A look at a workspace's state file and lock that changes nothing and loads little: the doctor must be quick."""
+"""A look at a workspace's state file and lock that changes nothing and loads little: the doctor must be quick.
+
+It takes two seconds where a lock looks abandoned and only that time can show it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from typing import NamedTuple
 
 from rawr_install.errors import RawrError
 from rawr_install.state.document import RepoState, default_repo_state, parse
-from rawr_install.state.filesystem import is_local
+from rawr_install.state.filesystem import volume_of
 from rawr_install.state.snapshot import Snapshot
+
+_PATIENCE = 3.0  # seconds; some proofs take two
 
 
 class Inspection(NamedTuple):
@@ -57,18 +62,19 @@ def _lock_status(folder: str) -> tuple[str, dict[str, object], float | None, str
     name = os.path.join(folder, "state.lock")
     if not os.path.lexists(name):
         return "free", {}, None, ""
-    from rawr_install.state import holder as judgement  # much code, and mostly there is no lock to judge
+    from rawr_install.state.lease import Place  # much code, and mostly there is no lock to judge
+    from rawr_install.state.watch import Watch
 
-    found = judgement.look(name)
+    volume = volume_of(folder)
+    watch = Watch(Place(folder, volume), "full" if volume.local else "old")
+    found, proof = watch.prove(0.0)
+    if found is not None and found.pid and not proof:
+        found, proof = watch.prove(_PATIENCE)
     if found is None:
         return "free", {}, None, ""
-    try:
-        proof = judgement.judge(found, 0.0, is_local(folder))
-        status = "abandoned" if proof else "held" if found.pid else "unreadable"
-        return status, found.describe(), max(0.0, found.age), proof
-    finally:
-        found.close()
+    status = "unreadable" if not found.pid else "abandoned" if proof else "held"
+    return status, found.describe(), max(0.0, found.age), proof
 
 
 def _limits(path: str) -> tuple[str, ...]:
-    return () if is_local(os.path.dirname(path)) else ("not a local file system",)
+    return () if volume_of(os.path.dirname(path)).local else ("not a local file system",)

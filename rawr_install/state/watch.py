@@ -2,49 +2,87 @@
 
 from __future__ import annotations
 
+import math
 import time
 
-from rawr_install.state.holder import Found, judge, look
+from rawr_install.state import processes
+from rawr_install.state.filesystem import time_at
+from rawr_install.state.holder import Found, Watched, is_open, judge, look
 from rawr_install.state.lease import Place
 from rawr_install.state.leftovers import sweep
 from rawr_install.state.takeover import stand_back, take_away
+
+_LOOK_EVERY = 0.05  # seconds
+_BLINK = 0.5  # seconds between two looks that still count as watching
+_MOST_AHEAD = 60.0  # seconds; a time stamp further in the future tells no age, and counts as old
 
 
 class Watch:
     """The lease that stands in the way, over time."""
 
-    def __init__(self, place: Place, right: str, stale_age: float = 60.0) -> None:
-        """``right`` to take over: ``full``, ``old`` (the peers' own rule), or ``none``."""
+    def __init__(self, place: Place, right: str = "none", stale_age: float = 60.0) -> None:
+        """``right`` to take over: ``full``, ``old`` (what is proven gone must be old, too), or ``none``."""
         self.place = place
         self.right = right
         self.stale_age = stale_age
-        self.seen: tuple[object, ...] = ()
-        self.since = self.aged = 0.0
+        self._same: tuple[object, ...] = ()
+        self._is_open: bool | None = None
+        self._looked = self._steady = self._age = 0.0
+        self._ahead: float | None = None
 
     def look(self) -> Found | None:
         """What stands there now; the caller closes it."""
         found = look(self.place.name)
-        if found is not None:
+        if found is None:
+            self._same = ()
+        else:
             self._note(found)
         return found
 
+    def glance(self) -> None:
+        """Look, and remember."""
+        found = self.look()
+        if found is not None:
+            found.close()
+
     def _note(self, found: Found) -> None:
-        seen, now = (found.identity, found.raw, found.info.st_mode), time.monotonic()
-        if seen != self.seen:
-            self.seen, self.since, self.aged = seen, now, found.age
-        found.aged = self.aged
+        same, now = (found.identity, found.raw, found.info.st_mode), time.monotonic()
+        answer = None if found.ours else is_open(found, self.place.volume)
+        if same != self._same:
+            self._age = -math.inf
+        if (same, answer) != (self._same, self._is_open):
+            self._steady, self._looked = 0.0, now
+        # Whoever was stopped between two looks has watched nothing, and the holder may have been stopped with it.
+        self._steady += min(now - self._looked, _BLINK)
+        self._same, self._is_open, self._looked = same, answer, now
+        self._age = max(self._age, self._age_of(found))
         if not found.ours:
             self.place.peers_seen = now
 
-    def prove(self) -> str:
-        """Judge the lease and leave it; returns the proof."""
-        found = self.look()
-        if found is None:
-            return ""
-        try:
-            return self.judge(found) if found.regular else "not a regular file"
-        finally:
+    def _age_of(self, found: Found) -> float:
+        age = self._time_there() - found.info.st_mtime
+        return math.inf if age < -_MOST_AHEAD else age
+
+    def _time_there(self) -> float:
+        """By the clock of the folder, which is asked once."""
+        if self._ahead is None:
+            self._ahead = time_at(self.place.folder, self.place.volume) - processes.uptime()
+        return processes.uptime() + self._ahead
+
+    def prove(self, patience: float) -> tuple[Found | None, str]:
+        """Watch the lease for ``patience`` seconds at most, and leave it there: what was found (closed), the proof.
+
+        Ends sooner with a proof, and where time would bring none.
+        """
+        deadline, hope = time.monotonic() + patience, 2  # one look may meet somebody else who asks for the beacon
+        while (found := self.look()) is not None:
+            proof = self.judge(found)
+            hope = 2 if self._judge(found, math.inf) else hope - 1
             found.close()
+            if proof or not hope or time.monotonic() >= deadline:
+                return found, proof
+            time.sleep(_LOOK_EVERY)
+        return None, ""
 
     def probe(self) -> str:
         """Judge the lease and, with the right and a proof, take it away; returns the proof."""
@@ -62,11 +100,14 @@ class Watch:
             return ""
         proof = self.judge(found)
         if proof and take_away(path, found.identity):
-            sweep(self.place.folder)
+            sweep(self.place.folder, self.place.volume)
             return proof
         return ""
 
     def judge(self, found: Found) -> str:
         """The proof that the lease is abandoned, as far as it is known by now; empty while there is none."""
-        unchanged = time.monotonic() - self.since
-        return judge(found, unchanged, self.place.beacon, self.stale_age, in_turn=self.right == "full")
+        return self._judge(found, self._steady)
+
+    def _judge(self, found: Found, steady: float) -> str:
+        watched = Watched(self._is_open, steady, self._age, self.stale_age)
+        return judge(found, watched, self.place.beacon) if self.right == "full" or watched.old else ""

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
+from rawr_install.errors import LockTimeoutError
 from rawr_install.state import (
     RepoState,
     RepoStateMutationOptions,
     RepoStateMutationResult,
     failpoints as hooks,
+    holder as judgement,
+    lease as leases,
+    processes,
     store as state,
 )
 
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 DEAD_PID = 4_194_304 - 7  # just below the largest that Linux gives out; checked by the fixture below
@@ -49,6 +57,23 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def open_root() -> Iterator[Path]:
+    """A workspace root that other users may change; each new pytest session closes pytest's own folder to them."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        Path(made).chmod(0o755)
+        state_folder = Path(made) / ".rawr/state"
+        state_folder.mkdir(parents=True)
+        state_folder.chmod(0o777)
+        yield Path(made)
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds of patience in one test show that the rule is there; the others need not spend them."""
+    monkeypatch.setattr(judgement, "GRACE", 0.2)
+
+
 def folder(root: Path) -> Path:
     return root / ".rawr/state"
 
@@ -67,9 +92,46 @@ def leave_lock(root: Path, content: str | bytes, age: float = 0.0) -> Path:
     return path
 
 
-def lease_of(pid: int) -> str:
+LONG_AGO = "2026-01-01T00:00:00.000Z"  # before every process that runs here started
+
+
+def now() -> str:
+    return leases.iso(time.time())
+
+
+def lease_of(pid: int, acquired_at: str = LONG_AGO) -> str:
     """A peer's lease."""
-    return f'{{"pid":{pid},"acquiredAt":"2026-01-01T00:00:00.000Z"}}\n'
+    return f'{{"pid":{pid},"acquiredAt":"{acquired_at}"}}\n'
+
+
+def ours(pid: int, acquired_at: str = LONG_AGO, **owner: object) -> str:
+    """A lease of our kind, made on this kernel in this pid namespace, but for what ``owner`` says."""
+    here = {"boot": processes.boot_id(), "pidns": processes.pid_namespace(), "host": processes.host()}
+    about = {"kind": "py", "v": 1, "start": 0, **here, "beacon": True, **owner}
+    return json.dumps({"pid": pid, "acquiredAt": acquired_at, "owner": about}) + "\n"
+
+
+@contextmanager
+def sleeper() -> Iterator[int]:
+    """A living process that has nothing to do with any lock."""
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def inode(path: Path) -> int:
+    return path.lstat().st_ino
+
+
+def is_refused(root: Path, timeout: float = 0.6) -> bool:
+    """Whether a mutation times out and leaves the lock as it is."""
+    before = inode(lock_file(root)), lock_file(root).read_bytes()
+    with pytest.raises(LockTimeoutError):
+        mutate(root, lock_timeout=timeout)
+    return (inode(lock_file(root)), lock_file(root).read_bytes()) == before
 
 
 def add(name: str) -> Callable[[RepoState], RepoState]:
@@ -110,6 +172,13 @@ def litter(root: Path) -> list[str]:
     """What lies in the state folder beside the files that belong there."""
     kept = {"state.json", "state.guard", "state.last-good.json"}
     return sorted(name for name in os.listdir(folder(root)) if name not in kept)
+
+
+def age_litter(root: Path) -> None:
+    """Make what lies there old enough to be swept."""
+    for name in litter(root):
+        if name != "state.lock":
+            os.utime(folder(root) / name, (1, 1))
 
 
 def program(code: str, *before: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -161,7 +161,9 @@ def interrupt() -> None:
 
 
 @pytest.mark.parametrize("point", HOOK_POINTS)
-def test_case_34_an_interrupt_at_any_point_leaves_no_lock_and_a_lock_that_works(root: Path, point: str) -> None:
+def test_case_34_an_interrupt_at_any_point_leaves_no_lock_and_a_lock_that_works(
+    root: Path, short_grace: None, point: str
+) -> None:
     arrange_for(point, root)
     once_at(point, interrupt)
     with guard_taken(root) if point == "queued" else nothing(), pytest.raises(Interrupted):

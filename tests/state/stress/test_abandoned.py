@@ -74,19 +74,19 @@ def outsiders_lease() -> bytes:
 # kind -> (how it comes about, whether it must be taken: None where that depends on what we may see)
 QUICK: dict[str, tuple[Callable[[Scene], None], bool | None]] = {
     "ours": (ours, True),
-    "a peer's, young": (lambda scene: scene.write(lease(DEAD_PID)), True),
-    "a peer's, old": (lambda scene: scene.write(lease(DEAD_PID), age=120), True),
-    "a future mtime": (lambda scene: scene.write(lease(DEAD_PID), age=-3600), True),
     "a folder": (lambda scene: scene.lock.mkdir(), False),
     "a symlink": (symlink, False),
     "a FIFO": (lambda scene: os.mkfifo(scene.lock), False),
 }
 # These take two seconds of certainty.
 SLOW: dict[str, tuple[Callable[[Scene], None], bool | None]] = {
+    "a peer's, young": (lambda scene: scene.write(lease(DEAD_PID)), True),
+    "a peer's, old": (lambda scene: scene.write(lease(DEAD_PID), age=120), True),
+    "a future mtime": (lambda scene: scene.write(lease(DEAD_PID), age=-3600), True),
     "empty": (lambda scene: scene.write(""), True),
     "garbage": (lambda scene: scene.write(b"\xff\xfe{]"), True),
     "oversized": (lambda scene: scene.write(lease(DEAD_PID) + " " * 100_000), True),
-    "pid 1": (lambda scene: scene.write(lease(1)), True if os.geteuid() == 0 else None),
+    "pid 1": (lambda scene: scene.write(lease(1)), None),  # whether that started later depends on the machine
     "our own pid": (lambda scene: scene.write(lease(scene.actors[0].pid)), True),
     "a reused pid": (lambda scene: scene.write(lease(scene.bystander)), True),
     "a pid outside our namespace": (outside_our_namespace, None),
@@ -163,7 +163,7 @@ def test_twelve_of_ours_and_four_peers_find_a_dead_lock_at_once(
 ) -> None:
     # A young one: over an old one two peers can race each other, and no third party can mend that.
     with crowd(*["python"] * 12, *["node"] * 4) as actors:
-        rounds(tmp_path, actors, bystander, "a peer's, young", count(8, 200))
+        rounds(tmp_path, actors, bystander, "a peer's, young", count(3, 200))
 
 
 def test_what_cannot_be_a_lease_is_not_touched(tmp_path: Path, sixteen: list[Actor]) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -26,6 +25,21 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node")
 PATIENCE = 60.0  # seconds; only a hang meets it
 
+# A pid namespace with its own /proc. A shell is its first process: that one would ignore its own SIGSTOP.
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
+
+
+def can_contain() -> bool:
+    return bool(shutil.which("unshare")) and not subprocess.run([*CONTAINER, "true"], capture_output=True).returncode
+
+
+needs_containers = pytest.mark.skipif(not can_contain(), reason="needs unshare --pid (root)")
+
+
+def children_of(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
 
 class Actor:
     """One serving process; a context manager that leaves no process behind."""
@@ -40,14 +54,15 @@ class Actor:
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
 
     @classmethod
-    def python(cls, env: Mapping[str, str] | None = None) -> Actor:
-        return cls([sys.executable, str(HERE / "writer.py"), "serve"], env)
+    def python(cls, env: Mapping[str, str] | None = None, within: Sequence[str] = ()) -> Actor:
+        """``within``: the words of a program that starts another (``CONTAINER``)."""
+        return cls([*within, sys.executable, str(HERE / "writer.py"), "serve"], env)
 
     @classmethod
-    def node(cls) -> Actor:
+    def node(cls, within: Sequence[str] = ()) -> Actor:
         if NODE is None:
             pytest.skip("needs node")
-        return cls([NODE, str(HERE / "peer.mjs"), "serve"])
+        return cls([*within, NODE, str(HERE / "peer.mjs"), "serve"])
 
     @classmethod
     def of(cls, kind: str) -> Actor:
@@ -102,12 +117,22 @@ class Actor:
         return self.report()
 
     def signal(self, number: int) -> None:
-        self._process.send_signal(number)
+        os.kill(self.innermost, number)
 
     def wait_stopped(self) -> None:
         """Return once the process is stopped by a signal."""
-        _, status = os.waitpid(self.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), status
+        deadline = time.monotonic() + PATIENCE
+        while Path(f"/proc/{self.innermost}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.monotonic() < deadline, f"{self._process.args!r} does not stop"
+            time.sleep(0.002)
+
+    @property
+    def innermost(self) -> int:
+        """The pid, as seen from here, of the program itself, at the end of those that it was started within."""
+        pid = self.pid
+        while children := children_of(pid):
+            pid = children[0]
+        return pid
 
     def wait_dead(self) -> int:
         return self._process.wait(PATIENCE)
@@ -115,7 +140,6 @@ class Actor:
     def kill(self) -> None:
         """SIGKILL, reap, close the pipes."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
             self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

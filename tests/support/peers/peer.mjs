@@ -12,7 +12,7 @@
 //
 // Options of every verb: think (ms between mutations), at (CLOCK_MONOTONIC seconds at which to begin), timeout (ms),
 // stop (a point: SIGSTOP to itself there, once), crash (a point: SIGKILL to itself there).
-// Points: created, published, judged, read, staged, renamed. Output is JSON lines: {"event":"ready"|"held"|"stopped"} and
+// Points: created, published, judged, read, staged, renamed, closed. Output is JSON lines: {"event":"ready"|"held"|"stopped"} and
 // at the end {"event":"done","acked","errors","waits","lost","seconds"}; waits are milliseconds.
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
@@ -83,8 +83,9 @@ async function acquire(lock, options) {
   }
 }
 
-async function release(lock, handle) {
+async function release(lock, handle, options) {
   await handle.close();
+  point("closed", options);
   await rm(lock, { force: true });
 }
 
@@ -125,7 +126,7 @@ async function mutate(root, change, options) {
     const changed = await change(state);
     if (changed) await writeState(join(folder, "state.json"), changed, options);
   } finally {
-    await release(join(folder, "state.lock"), handle);
+    await release(join(folder, "state.lock"), handle, options);
   }
   return waited;
 }

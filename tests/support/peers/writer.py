@@ -36,8 +36,11 @@ def settings(command: dict[str, Any]) -> state.RepoStateMutationOptions:
     return state.RepoStateMutationOptions(**given)
 
 
-def mutate(command: dict[str, Any], change: Enabled) -> float:
-    """Run ``change`` on the enabled ids under our lock or the command's strategy; the wait in milliseconds."""
+def mutate(command: dict[str, Any], change: Enabled) -> tuple[float, str]:
+    """Run ``change`` on the enabled ids under our lock or the command's strategy.
+
+    Returns the wait in milliseconds, and the proof by which somebody's lock was taken away.
+    """
     began, entered = time.monotonic(), []
 
     def timed(enabled: list[str]) -> list[str]:
@@ -48,11 +51,12 @@ def mutate(command: dict[str, Any], change: Enabled) -> float:
         found["plugins"]["enabled"] = timed(found["plugins"]["enabled"])
         return found
 
+    takeover = ""
     if strategy := command.get("strategy"):
         STRATEGIES[strategy](Path(command["root"]) / ".rawr/state", timed, command.get("durable", False))
     else:
-        state.mutate_repo_state_atomically(command["root"], mutator, settings(command))
-    return (entered[0] - began) * 1e3
+        takeover = state.mutate_repo_state_atomically(command["root"], mutator, settings(command)).takeover
+    return (entered[0] - began) * 1e3, takeover
 
 
 class Report:
@@ -62,16 +66,20 @@ class Report:
         self.acked: list[Any] = []
         self.errors: list[dict[str, Any]] = []
         self.waits: list[float] = []
+        self.takeovers: list[str] = []
         self.lost = 0
         self.final = 0
         self.began = time.monotonic()
 
     def step(self, name: Any, command: dict[str, Any], change: Enabled) -> bool:
         try:
-            self.waits.append(mutate(command, change))
+            waited, takeover = mutate(command, change)
         except RawrError as error:
             self.errors.append({"id": name, "message": error.message, "code": error.code})
             return False
+        self.waits.append(waited)
+        if takeover:
+            self.takeovers.append(takeover)
         self.acked.append(name)
         return True
 
