@@ -1,4 +1,4 @@
-"""The one way to write a file: temp, fsync, rename, fsync of the folder.
+"""The one way to write a file: temp, sync, rename, sync of the folder.
 
 A reader sees the old file or the new one, never a mixture and never none. A
 temporary file lives beside its target (``rename(2)`` does not cross file
@@ -8,7 +8,12 @@ fails removes its own.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+
+# What a file system says that does not know the request (Apple's SMB and FUSE among them).
+_NO_SUCH_REQUEST = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
 
 
 def temporary_name(path: str) -> str:
@@ -33,7 +38,7 @@ def stage_file(path: str, data: bytes, mode: int, durable: bool = True) -> str:
             write_all(fd, data)
             os.fchmod(fd, mode)
             if durable:
-                os.fsync(fd)
+                sync(fd)
         finally:
             os.close(fd)
     except BaseException:
@@ -82,6 +87,23 @@ def sync_folder(folder: str) -> None:
     """Make a rename in ``folder`` survive a power cut."""
     fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        sync(fd)
     finally:
         os.close(fd)
+
+
+def sync(fd: int) -> None:
+    """Return when what ``fd`` holds survives a power cut; raises OSError.
+
+    On macOS fsync(2) stops at the drive, which may keep it in a cache and write it in another order; its own page
+    names ``F_FULLFSYNC`` for this. A failure of the disk is not asked about again: the kernel tells it once.
+    """
+    request = getattr(fcntl, "F_FULLFSYNC", None)
+    if request is not None:
+        try:
+            fcntl.fcntl(fd, request)
+            return
+        except OSError as error:
+            if error.errno not in _NO_SUCH_REQUEST:
+                raise
+    os.fsync(fd)

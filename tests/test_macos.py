@@ -1,9 +1,14 @@
-"""A Mac's places, on a fake Mac's file system."""
+"""What is otherwise on a Mac: its places, on a fake file system, and how it syncs, by a request that Linux refuses."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import platformdirs
 import pytest
@@ -11,9 +16,12 @@ from platformdirs.macos import MacOS
 from pyfakefs.fake_filesystem import FakeFilesystem, OSType
 from pyfakefs.fake_filesystem_unittest import Patcher
 
+from rawr_install import atomic
 from rawr_install.doctor import diagnose as doctor
 from rawr_install.machine import probe
 from rawr_install.paths import Places
+from tests.conftest import Machine
+from tests.install.steps import need_strace
 
 HOME = "/Users/me"
 SHIM = f"{HOME}/Library/pnpm/rawr"
@@ -77,3 +85,78 @@ def test_without_one_no_pnpm_shim_is_reported(mac: FakeFilesystem) -> None:
     found = report(f"{HOME}/.bun/bin:/usr/bin")
     assert (found.healthy, found.wire["pnpmRawrShimExists"]) == (True, False)
     assert not [warning for warning in found.warnings if "pnpm" in warning]
+
+
+# -- syncing -------------------------------------------------------------------------------
+
+FULL_SYNC = 51  # F_FULLFSYNC in Apple's <sys/fcntl.h>; fcntl(2) of Linux knows no such request (EINVAL)
+AS_ON_A_MAC = f"""
+import fcntl, sys
+fcntl.F_FULLFSYNC = {FULL_SYNC}
+"""
+COMMAND = f"{AS_ON_A_MAC}from rawr_install.__main__ import main; main()"
+LASTING = f"{AS_ON_A_MAC}import rawr_install as r; r.enable_plugin(sys.argv[1], 'one')"
+PASSING = f"""{AS_ON_A_MAC}import rawr_install as r
+options = r.RepoStateMutationOptions(durable=False)
+r.mutate_repo_state_atomically(sys.argv[1], lambda state: {{**state, "news": 1}}, options)
+"""
+
+
+def synced(machine: Machine, code: str, *words: str | Path) -> dict[str, bool]:
+    """Name -> whether what was renamed to it had been asked to go down to the disk, and was then synced as usual."""
+    need_strace()
+    log = machine.folder / "strace.log"
+    traced = ("strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=fcntl,fsync,rename")
+    done = machine.run(*traced, sys.executable, "-BP", "-c", code, *words)
+    assert done.code == 0, done.err
+    asked, flushed, found = set(), set(), {}
+    for line in log.read_text().splitlines():
+        if request := re.search(rf"fcntl\(\d+<(.+?)>, {FULL_SYNC:#x}.* EINVAL", line):
+            asked.add(request[1])
+        elif sync := re.search(r"fsync\(\d+<(.+?)>\) += 0", line):
+            flushed.add(sync[1])
+        elif renamed := re.search(r'rename\("(.+?)", "(.+?)"\) += 0', line):
+            before, after = renamed.groups()
+            lasting = os.path.islink(after) or (before in asked and before in flushed)
+            found[os.path.basename(after)] = found.get(os.path.basename(after), True) and lasting
+    return found
+
+
+def test_what_a_command_changes_is_synced_down_to_the_disk(machine: Machine) -> None:
+    workspace = machine.workspace("ws")
+    found = synced(machine, COMMAND, "activate", workspace)
+    assert {"global-rawr-owner-path", "rawr", "history.json", "receipt.json"} <= set(found)
+    assert all(found.values()), found
+
+
+def test_the_state_is_where_its_change_is_to_last_and_is_not_synced_at_all_where_not(machine: Machine) -> None:
+    workspace = machine.workspace("ws")
+    assert synced(machine, LASTING, workspace)["state.json"] is True
+    assert synced(machine, PASSING, workspace)["state.json"] is False
+
+
+@pytest.mark.parametrize("says", [errno.EINVAL, errno.ENOTSUP, errno.ENOTTY])
+def test_where_the_file_system_knows_no_such_request_the_usual_sync_is_left(
+    says: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sync_answered(says, tmp_path, monkeypatch) == ["full", "usual"]
+
+
+def test_a_failing_disk_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match=r"\[Errno 5\]"):
+        sync_answered(errno.EIO, tmp_path, monkeypatch)
+
+
+def sync_answered(says: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is tried when the request is answered by the errno ``says``."""
+    tried = []
+
+    def answer(_fd: int, request: int) -> int:
+        tried.append({FULL_SYNC: "full"}[request])
+        raise OSError(says, os.strerror(says))
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL_SYNC, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", answer)
+    monkeypatch.setattr(os, "fsync", lambda _fd: tried.append("usual"))
+    atomic.sync(3)
+    return tried

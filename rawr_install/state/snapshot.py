@@ -8,7 +8,7 @@ import stat
 import time
 from itertools import count
 
-from rawr_install.atomic import discard, write_all
+from rawr_install.atomic import discard, sync, write_all
 from rawr_install.errors import StateUnreadableError
 from rawr_install.state.forks import close_quietly
 
@@ -83,7 +83,7 @@ class Snapshot:
                 write_all(fd, data)
                 self._preserve(fd)
                 if durable:
-                    os.fsync(fd)
+                    sync(fd)
             finally:
                 os.close(fd)
         except BaseException:
