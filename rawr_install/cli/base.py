@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,7 +19,12 @@ from rawr_install.errors import RawrError
 from rawr_install.events.log import Run
 from rawr_install.report import Line, failure, printable, remedy_text, success, to_text
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 JSON_KEY = "rawr_install.json"  # in click's ctx.meta, for the one command that prints by itself
+
+COMPLETE_VARIABLE = "_RAWR_INSTALL_COMPLETE"  # what the completion scripts set when Tab is pressed
 
 
 class Result(NamedTuple):
@@ -101,11 +106,24 @@ def command(
 
     def wrap(body: Body) -> click.Command:
         made = click.command(name, cls, epilog=_verbatim(epilog), **attrs)(_recorded(body) if changes else body)
-        options = (*made.params, *(_changing_options() if changes else ()), json_option())
-        made.params = list(options)
+        made.params += [*(_changing_options() if changes else ()), json_option()]
+        for param in made.params:
+            if (param.metavar or "").strip("[]") in ("PATH", "DIR"):
+                param.type = _Folder()
         return made
 
     return wrap
+
+
+class _Folder(click.types.StringParamType):
+    """A folder, for completion only: click.Path would judge it, with messages of its own, before the command does."""
+
+    name = "folder"
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="dir")]
 
 
 def _recorded(body: Body) -> Body:

@@ -35,11 +35,11 @@ rawr-install doctor global --check path.shadowed --check bun.missing
 """
 
 
-def _ids(_ctx: click.Context, _param: click.Parameter, _incomplete: str) -> list[str]:
+def _ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """What shell completion offers for an ID."""
     from rawr_install.doctor.checks import CHECKS
 
-    return list(CHECKS)
+    return [name for name in CHECKS if name.startswith(incomplete)]
 
 
 @command("global", epilog=EXAMPLES)

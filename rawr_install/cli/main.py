@@ -11,7 +11,17 @@ from typing import TextIO
 import click
 
 from rawr_install import __version__
-from rawr_install.cli.base import Context, EarlyResult, Group, Result, emit, help_result, json_option, print_error
+from rawr_install.cli.base import (
+    COMPLETE_VARIABLE,
+    Context,
+    EarlyResult,
+    Group,
+    Result,
+    emit,
+    help_result,
+    json_option,
+    print_error,
+)
 from rawr_install.errors import RawrError, UsageError
 
 # Command name -> "module:attribute". Modules load when their command is asked
@@ -165,8 +175,7 @@ def _attempt(words: list[str]) -> Result | None:
 
 def _run(words: list[str]) -> Result | None:
     try:
-        # No complete_var: by it click would start the bash on PATH; `completion` has our own scripts.
-        made = root.main(args=words, prog_name="rawr-install", complete_var="", standalone_mode=False)
+        made = root.main(args=words, prog_name="rawr-install", complete_var=_tab_pressed(), standalone_mode=False)
     except EarlyResult as finished:
         return finished.result
     except click.UsageError as error:
@@ -174,6 +183,11 @@ def _run(words: list[str]) -> Result | None:
     except click.Abort:
         raise KeyboardInterrupt from None
     return made if isinstance(made, Result) else None
+
+
+def _tab_pressed() -> str:
+    """The variable by which a completion script asks, where it does; click's `source` would start the bash on PATH."""
+    return COMPLETE_VARIABLE if os.environ.get(COMPLETE_VARIABLE, "").endswith("_complete") else ""
 
 
 def _usage(error: click.UsageError) -> UsageError:
