@@ -79,7 +79,7 @@ def _api(root: Path) -> Any:
     """The public names as one module. The package resolves them on first use, which no static reader can see."""
     import griffe
 
-    table = assigned(root, "_PUBLIC") or {}
+    table = _homes(root)
     there = {home: names for home, names in table.items() if _is_module(root / PACKAGE / home.replace(".", "/"))}
     with tempfile.TemporaryDirectory() as folder:
         lines = [f"from {PACKAGE}.{home} import {name}" for home, names in there.items() for name in names]
@@ -95,6 +95,15 @@ def _api(root: Path) -> Any:
         if (root / PACKAGE).is_dir():
             griffe.load(PACKAGE, **paths)
         return griffe.load("rawr_public_api", resolve_aliases=True, **paths)
+
+
+def _homes(root: Path) -> dict[str, list[str]]:
+    """Home module -> its public names: the package's stub, before that (0.1) a table in its ``__init__``."""
+    stub = root / PACKAGE / "__init__.pyi"
+    if not stub.exists():
+        return assigned(root, "_PUBLIC") or {}
+    imports = [node for node in ast.parse(stub.read_text("utf-8")).body if isinstance(node, ast.ImportFrom)]
+    return {(node.module or "").removeprefix(f"{PACKAGE}."): [each.name for each in node.names] for node in imports}
 
 
 def _is_module(path: Path) -> bool:
