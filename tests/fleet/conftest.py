@@ -1,0 +1,103 @@
+"""The collection as its users get it, built and installed, and teams of hosts to play it on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import build_distribution, make_workspace
+from tests.fleet.hosts import PROJECT, Team, free_port, run
+
+HERE = Path(sys.executable).parent
+
+
+def can_make_users() -> bool:
+    programs = ("useradd", "userdel", "sshd", "su")
+    return os.geteuid() == 0 and all(shutil.which(name, path="/usr/sbin:/usr/bin") for name in programs)
+
+
+@pytest.fixture(scope="session", params=["newest", pytest.param("oldest", marks=pytest.mark.full)])
+def ansible(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ansible-core's programs: those beside this Python, and the lowest version."""
+    if not (HERE / "ansible-playbook").exists():
+        pytest.skip("needs ansible-core: pip install -e '.[fleet]'")
+    if request.param == "newest":
+        return HERE
+    (oldest,) = re.findall(r">=([\d.]+)", (PROJECT / "fleet/meta/runtime.yml").read_text())
+    venv = tmp_path_factory.mktemp("oldest") / "venv"
+    run(sys.executable, "-m", "uv", "venv", "-q", "--python", sys.executable, venv)
+    run(sys.executable, "-m", "uv", "pip", "install", "-q", "--python", venv / "bin/python", f"ansible-core=={oldest}")
+    return venv / "bin"
+
+
+@pytest.fixture(scope="session")
+def collections(ansible: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection, built and installed as a user would, without a network."""
+    folder = tmp_path_factory.mktemp("collections")
+    galaxy, quiet = ansible / "ansible-galaxy", {"env": {**os.environ, "HOME": str(folder)}}
+    run(galaxy, "collection", "build", PROJECT / "fleet", "--output-path", folder, **quiet)
+    (built,) = folder.glob("rawr-toolkit-*.tar.gz")
+    run(galaxy, "collection", "install", "--offline", "-p", folder / "installed", built, **quiet)
+    return folder / "installed"
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel and those that it depends on: what a host without an index is given."""
+    folder = tmp_path_factory.mktemp("wheelhouse")
+    made = build_distribution("wheel", folder)
+    run(sys.executable, "-m", "pip", "download", "-q", "--only-binary", ":all:", "-d", folder, made)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(wheelhouse: Path) -> Iterator[Path]:
+    """An environment with the toolkit, where every user may read it."""
+    folder = Path(tempfile.mkdtemp(prefix="rawr-fleet-", dir="/tmp"))
+    folder.chmod(0o755)
+    run(sys.executable, "-m", "uv", "venv", "-q", "--python", "/usr/bin/python3", folder / "venv")
+    options = ("--no-index", "--find-links", wheelhouse, "--python", folder / "venv/bin/python")
+    run(sys.executable, "-m", "uv", "pip", "install", "-q", *options, "rawr-install")
+    yield folder / "venv"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def team(ansible: Path, collections: Path) -> Iterator[Callable[..., Team]]:
+    """``team(number)``: hosts over ssh, or with ``ssh=False`` (and where no users can be made) homes alone."""
+    made: list[Team] = []
+
+    def make(number: int, ssh: bool = can_make_users()) -> Team:
+        made.append(Team(number, ansible, collections, ssh))
+        made[-1].open()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Callable[[Team], str]]:
+    """``repository(team)``: the URL of a workspace's git repository, served to the team's users."""
+
+    def serve(team: Team) -> str:
+        source = make_workspace(team.folder / "repositories/ws")
+        (source / "plugins/.keep").write_text("")
+        git = ("git", "-C", source, "-c", "user.name=t", "-c", "user.email=t@example.invalid")
+        run(*git, "init", "-q", "-b", "main")
+        run(*git, "add", ".")
+        run(*git, "commit", "-q", "-m", "A workspace")
+        port = free_port()
+        options = ("--export-all", f"--base-path={source.parent}", "--listen=127.0.0.1", f"--port={port}")
+        team.serve("git", "daemon", "--reuseaddr", *options, source.parent, port=port)
+        return f"git://127.0.0.1:{port}/ws"
+
+    return serve

@@ -1,0 +1,141 @@
+"""The module that installs the toolkit, run as Ansible runs it on a host: one process, arguments as JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import build_distribution
+from tests.fleet.hosts import PROJECT, run
+
+pytestmark = pytest.mark.slow
+Package = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.profile").write_text('PATH="$HOME/.local/bin:$PATH"\n')
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """What the host has on its PATH beside the system's own."""
+    (tmp_path / "programs").mkdir()
+    return tmp_path / "programs"
+
+
+@pytest.fixture
+def package(ansible: Path, collections: Path, home: Path, programs: Path) -> Package:
+    """Run the module; ``path`` is the host's PATH after ``programs``, ``check`` its check mode."""
+
+    def play(path: str = "/usr/bin:/bin", check: bool = False, **arguments: str) -> dict[str, Any]:
+        module = "ansible_collections.rawr.toolkit.plugins.modules.package"
+        done = subprocess.run(
+            [ansible / "python", "-m", module],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}),
+            env={"HOME": str(home), "PATH": f"{programs}:{path}", "PYTHONPATH": str(collections), "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.stdout, done.stderr
+        return dict(json.loads(done.stdout))
+
+    return play
+
+
+def test_a_host_whose_python_is_too_old_is_told_so(package: Package, programs: Path, home: Path) -> None:
+    (programs / "python3").write_text("#!/bin/sh\necho 3 9\n")
+    (programs / "python3").chmod(0o755)
+    told = package(path="/bin/none", requirement="rawr-install")
+    assert (told["failed"], told["code"]) == (True, "PYTHON_TOO_OLD")
+    assert told["msg"] == f"rawr-install needs Python 3.11 or newer; on this host {programs}/python3 is 3.9."
+    assert not (home / ".local").exists()
+
+
+def test_what_another_program_has_installed_is_used_where_it_fits_and_else_left_alone(
+    package: Package, programs: Path, installed: Path
+) -> None:
+    (programs / "rawr-install").symlink_to(installed / "bin/rawr-install")
+    there = package(requirement="rawr-install")
+    assert (there["changed"], there["satisfied"]) == (False, True)
+    told = package(requirement="rawr-install>=99")
+    assert (told["failed"], told["code"]) == (True, "OTHER_INSTALLER")
+    told = package(state="absent")
+    assert (told["failed"], told["code"]) == (True, "OTHER_INSTALLER")
+    assert (installed / "bin/rawr-install").exists()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("tool", ["pipx", "uv", "venv"])
+def test_each_installer_installs_upgrades_and_removes(
+    package: Package,
+    home: Path,
+    programs: Path,
+    wheelhouse: Path,
+    tool: str,
+    tmp_path: Path,
+) -> None:
+    have(programs, tool)
+    first = package(requirement="rawr-install", source=str(wheelhouse))
+    assert first.get("changed"), first
+    assert tool in first["prefix"]
+    assert run(first["executable"], "--version").stdout
+
+    later = next_version(tmp_path, wheelhouse)
+    asked = {"requirement": "rawr-install==99.0.0", "source": str(later)}
+    assert package(check=True, **asked)["version"] == first["version"]
+    assert package(**asked)["version"] == "99.0.0"
+    assert package(**asked)["changed"] is False
+
+    assert package(state="absent")["executable"] is None
+    assert not any(path.name.startswith("rawr") for path in (home / ".local/bin").iterdir())
+    assert package(state="absent")["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "tool", [pytest.param("pipx", marks=pytest.mark.full), "uv", pytest.param("venv", marks=pytest.mark.full)]
+)
+def test_a_foreign_rawr_survives_every_installer(
+    package: Package, home: Path, programs: Path, wheelhouse: Path, tool: str
+) -> None:
+    have(programs, tool)
+    foreign = home / ".local/bin/rawr"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("#!/bin/sh\necho foreign\n")
+    told = package(requirement="rawr-install", source=str(wheelhouse))
+    assert told.get("code") == ("PACKAGE_FAILED" if tool == "uv" else None), told
+    assert foreign.read_text() == "#!/bin/sh\necho foreign\n"
+    package(state="absent")
+    assert foreign.read_text() == "#!/bin/sh\necho foreign\n"
+
+
+def have(programs: Path, tool: str) -> None:
+    """Give the host pipx or uv; for a venv it needs neither."""
+    if tool != "venv":
+        (programs / tool).symlink_to(Path(sys.executable).parent / tool)
+
+
+def next_version(folder: Path, wheelhouse: Path) -> Path:
+    """A wheelhouse whose toolkit is a later one, of this very code."""
+    source = folder / "source"
+    skipped = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
+    shutil.copytree(PROJECT, source, ignore=skipped)
+    named = source / "rawr_install/__init__.py"
+    lines = named.read_text().splitlines(keepends=True)
+    named.write_text("".join('__version__ = "99.0.0"\n' if line.startswith("__version__") else line for line in lines))
+    later = folder / "later"
+    build_distribution("wheel", later, source)
+    for wheel in wheelhouse.glob("*.whl"):
+        if not wheel.name.startswith("rawr_install"):
+            shutil.copy(wheel, later)
+    return later
