@@ -120,6 +120,8 @@ def _rewrite(found: Manifest, verdict: Verdict) -> str | None:
         durable.commit(staged, path)
     except UnicodeError:
         raise _unwritable(path, "a plugin's path is not UTF-8, which JSON cannot hold") from None
+    except (ValueError, RecursionError) as error:
+        raise _unwritable(path, str(error)) from None
     except OSError as error:
         raise _unwritable(path, f"{errno.errorcode.get(error.errno or 0, '?')}, {error.strerror}") from None
     return None if found.data is None else backup_path(path)
