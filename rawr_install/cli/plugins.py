@@ -11,10 +11,10 @@ from rawr_install.cli.base import Result, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.cli.web import web_group
+from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import RefusedError
 from rawr_install.events.log import Run
 from rawr_install.install import policy
-from rawr_install.install.look import find_instance
 from rawr_install.machine import lock as machine
 from rawr_install.paths import Places
 from rawr_install.plugins import install_state, repair as repairs
@@ -56,7 +56,7 @@ def status(
 ) -> Result:
     """Whether the plugin manager's links agree with the workspace; reads only, unless --repair is given."""
     places = Places.from_environ(os.environ)
-    root = find_instance(places, workspace).root
+    root = find_workspace(workspace, os.environ)
     with Progress("plugins read:") as progress:
 
         def look() -> Facts:

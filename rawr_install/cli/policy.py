@@ -8,7 +8,6 @@ import click
 
 from rawr_install.cli.base import Result, command, group
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
-from rawr_install.errors import UsageError
 from rawr_install.install import policy
 from rawr_install.paths import Places
 
@@ -84,13 +83,6 @@ def _trust_outcome(change: policy.Change, state: str) -> Result:
     return Result(change.to_json(), lines)
 
 
-def _cwd() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        raise UsageError("The current folder no longer exists.", code="CWD_GONE", hint="cd ~") from None
-
-
 _path = click.argument("path", metavar="[PATH]", required=False)
 
 
@@ -105,7 +97,7 @@ rawr-install trust add /srv/team/rawr  another one; its real path is stored
 @_path
 def add(path: str | None, dry_run: bool, yes: bool) -> Result:
     """Let another user's workspace run as you: its owner can then run any program in your name."""
-    change = policy.trust(Places.from_environ(os.environ), path, _cwd(), dry_run)
+    change = policy.trust(Places.from_environ(os.environ), path, dry_run)
     return _trust_outcome(change, "trusted")
 
 
@@ -113,7 +105,7 @@ def add(path: str | None, dry_run: bool, yes: bool) -> Result:
 @_path
 def remove(path: str | None, dry_run: bool, yes: bool) -> Result:
     """Take a workspace off the list; it need not exist any more."""
-    change = policy.distrust(Places.from_environ(os.environ), path, _cwd(), dry_run)
+    change = policy.distrust(Places.from_environ(os.environ), path, dry_run)
     return _trust_outcome(change, "not trusted")
 
 

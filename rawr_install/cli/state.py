@@ -7,8 +7,8 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, group
-from rawr_install.dispatch import workspace as workspaces
-from rawr_install.errors import StateError, UsageError
+from rawr_install.dispatch.locate import find_workspace
+from rawr_install.errors import StateError
 from rawr_install.install import policy
 from rawr_install.state import recovery, store as core
 
@@ -38,7 +38,7 @@ rawr-install state show --workspace ~/src/rawr --json
 @_workspace
 def show(workspace: str | None) -> Result:
     """Show the state file and its lock; changes nothing."""
-    root = _root(workspace)
+    root = find_workspace(workspace, os.environ)
     seen = core.inspect(root)
     data = {"workspaceRoot": root, **_seen(seen)}
     lines = [f"State file: {seen.path} ({seen.file_status})", *_state_lines(seen.state), _lock_line(seen)]
@@ -186,41 +186,9 @@ def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Result:
 
 
 def _root_to_change(named: str | None) -> str:
-    root = _root(named)
+    root = find_workspace(named, os.environ)
     policy.require_own_state(root, os.environ)
     return root
-
-
-def _root(named: str | None) -> str:
-    if named is not None:
-        return _named_root(named)
-    cwd = _cwd()
-    found = workspaces.discover(cwd, os.environ, need_cli=False)
-    if found.root is None:
-        looked = f"{found.source}={found.refused}" if found.refused else f"{cwd} and its parents"
-        raise UsageError(
-            f"No workspace found: looked at {looked}.",
-            code="NO_WORKSPACE",
-            hint="cd into a workspace, or name one with --workspace PATH",
-        )
-    return os.path.realpath(found.root)
-
-
-def _named_root(named: str) -> str:
-    if not named or "\0" in named or not workspaces.is_workspace(named):
-        raise UsageError(
-            f"{named} is no workspace: it has no package.json with a plugins folder beside it.",
-            code="NO_WORKSPACE",
-            hint="name a workspace with --workspace PATH",
-        )
-    return os.path.realpath(named)
-
-
-def _cwd() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        raise UsageError("The current folder no longer exists.", code="CWD_GONE", hint="cd ~") from None
 
 
 for made in (show, enable, disable, recover, unlock):

@@ -11,9 +11,8 @@ import click
 from rawr_install.cli.base import Command, Result, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
+from rawr_install.dispatch.locate import find_workspace
 from rawr_install.install import policy
-from rawr_install.install.look import find_instance
-from rawr_install.paths import Places
 from rawr_install.plugins import gate, web
 from rawr_install.plugins.catalog import Catalog, discover
 from rawr_install.plugins.web import Asked, Switched
@@ -99,13 +98,13 @@ for _made in (web_list, web_status, web_enable, web_disable):
 
 
 def _root_to_change(workspace: str | None) -> str:
-    root = find_instance(_places(), workspace).root
+    root = find_workspace(workspace, os.environ)
     policy.require_own_state(root, os.environ)
     return root
 
 
 def _shown(workspace: str | None, gone: bool) -> Result:
-    root = find_instance(_places(), workspace).root
+    root = find_workspace(workspace, os.environ)
     catalog, found = _catalog(root), state.get_repo_state(root)
     rows = web.rows(catalog, found, gone)
     data = {"workspaceRoot": root, "plugins": rows, "state": found}
@@ -143,7 +142,3 @@ def _persisted(done: Switched, dry_run: bool) -> str:
 def _catalog(root: str) -> Catalog:
     with Progress("plugins read:") as progress:
         return discover(root, progress)
-
-
-def _places() -> Places:
-    return Places.from_environ(os.environ)

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from rawr_install.dispatch.workspace import Owner, cli_path, discover, folders_up, is_trusted, is_workspace, read_owner
-from rawr_install.errors import RefusedError, UsageError
+from rawr_install.dispatch.locate import current_folder, find_workspace
+from rawr_install.dispatch.workspace import Owner, cli_path, is_trusted, read_owner
+from rawr_install.errors import RefusedError
 from rawr_install.install import shell_entry
 from rawr_install.install.place import entries_in, mode_and_path, path_folders
 from rawr_install.machine import entry as entries, receipt
@@ -85,7 +86,7 @@ def look(places: Places, request: Request) -> Facts:
     items = receipt.read(places.receipt_file)
     records = read_history(places.history_file)
     folders = path_folders(places)
-    bin_dir = os.path.join(_current_folder(), os.path.normpath(request.bin_dir)) if request.bin_dir else None
+    bin_dir = os.path.join(current_folder(), os.path.normpath(request.bin_dir)) if request.bin_dir else None
     mode, path = mode_and_path(places, request.mode, bin_dir, entries_in(folders), items)
     try:
         owner_value, entry_value = read_value(owner_place(places)), read_value(path)
@@ -156,50 +157,8 @@ def _folder_problem(folder: str) -> str | None:
 
 
 def find_instance(places: Places, named: str | None) -> Instance:
-    """The workspace that a command is about: the one named, else the one of the current folder.
-
-    Raises UsageError ``NOT_A_WORKSPACE`` or ``NO_WORKSPACE``, RefusedError
-    ``WORKSPACE_CLI_MISSING``.
-    """
-    cwd = _current_folder()
-    if named is not None:
-        root = os.path.realpath(os.path.join(cwd, named))
-        if not is_workspace(root):
-            raise UsageError(
-                f"{root} is no workspace: it needs a package.json file and a plugins folder.",
-                code="NOT_A_WORKSPACE",
-                hint=_root_hint(root),
-            )
-        return _instance(root, places)
-    return _instance(_search(cwd, places), places)
-
-
-def _root_hint(folder: str) -> str:
-    above = next((parent for parent in folders_up(folder) if is_workspace(parent)), None)
-    return f"name the workspace's root: {above}" if above else "name the root folder of a workspace"
-
-
-def _current_folder() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return os.sep  # it was removed; an absolute path can still be named
-
-
-def _search(cwd: str, places: Places) -> str:
-    found = discover(cwd, places.environ)
-    if found.root is not None:
-        return os.path.realpath(found.root)
-    if found.lookalikes:
-        return os.path.realpath(found.lookalikes[0])
-    if found.refused and is_workspace(os.path.join(cwd, found.refused)):
-        return os.path.realpath(os.path.join(cwd, found.refused))
-    where = f"{found.source}={found.refused} names no workspace" if found.refused else f"no workspace at or above {cwd}"
-    raise UsageError(
-        f"There is {where}." if not found.refused else f"{where}.",
-        code="NO_WORKSPACE",
-        hint="cd into a workspace, or name one: rawr-install activate PATH",
-    )
+    """The workspace that a command is about; raises what ``find_workspace`` raises."""
+    return _instance(find_workspace(named, places.environ), places)
 
 
 def _instance(root: str, places: Places) -> Instance:

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rawr_install import atomic as durable
+from rawr_install.dispatch.locate import current_folder, find_workspace
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
-    discover,
     fallback_enabled,
     home_file,
     is_trusted,
@@ -158,13 +158,13 @@ def trusted(places: Places) -> list[Trusted]:
     return [Trusted(line, os.path.exists(line), is_workspace(line), owned_by_me(line)) for line in lines]
 
 
-def trust(places: Places, named: str | None, cwd: str, dry_run: bool = False) -> Change:
-    """Add a workspace (default: the one around ``cwd``) by its real path.
+def trust(places: Places, named: str | None, dry_run: bool = False) -> Change:
+    """Add a workspace (default: the one that a command here is about) by its real path.
 
-    Raises UsageError ``NOT_A_WORKSPACE``, or ``PATH_NOT_STORABLE`` for a path
-    that no line of a file can hold.
+    Raises what ``find_workspace`` raises, and UsageError ``PATH_NOT_STORABLE``
+    for a path that no line of a file can hold.
     """
-    root = os.path.realpath(_root(places, named, cwd))
+    root = find_workspace(named, places.environ)
     try:
         storable = "\n" not in to_wire(root)
     except UnicodeError:
@@ -175,32 +175,13 @@ def trust(places: Places, named: str | None, cwd: str, dry_run: bool = False) ->
             code="PATH_NOT_STORABLE",
             hint="rename the folder",
         )
-    if not is_workspace(root):
-        raise UsageError(
-            f"No workspace (package.json and a plugins folder) at {root}",
-            code="NOT_A_WORKSPACE",
-            hint="give the workspace's root folder: rawr-install trust add PATH",
-        )
     return _edit(places, root, (), (root,), dry_run)
 
 
-def distrust(places: Places, named: str | None, cwd: str, dry_run: bool = False) -> Change:
+def distrust(places: Places, named: str | None, dry_run: bool = False) -> Change:
     """Remove a workspace from the list, by real path or as the list spells it; it need not exist any more."""
-    root = _root(places, named, cwd)
+    root = os.path.join(current_folder(), named) if named else find_workspace(None, places.environ)
     return _edit(places, root, (root, os.path.abspath(root), os.path.realpath(root)), (), dry_run)
-
-
-def _root(places: Places, named: str | None, cwd: str) -> str:
-    if named:
-        return os.path.join(cwd, named)
-    found = discover(cwd, places.environ, need_cli=False)
-    if found.root is None:
-        raise UsageError(
-            f"{cwd} is in no workspace, and no path was given.",
-            code="NOT_A_WORKSPACE",
-            hint="give the workspace's root folder",
-        )
-    return found.root
 
 
 def _edit(places: Places, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> Change:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from rawr_install.dispatch import workspace as ws
-from rawr_install.errors import UsageError
+from rawr_install.dispatch.locate import named_workspace
 from rawr_install.files import PATH_FOLDERS, interpreter_of, path_folders, read_bytes, read_json
 from rawr_install.machine import inventory, requirements as bun
 from rawr_install.machine.entry import Entry, look as look_at
@@ -172,7 +172,8 @@ def _instance(
 
 def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.Discovery) -> tuple[str | None, str]:
     if workspace is not None:
-        return _required(os.path.join(cwd or os.sep, workspace)), "--workspace"
+        named_workspace(workspace)  # raises where it is none; it is shown as it was spelled
+        return os.path.join(cwd or os.sep, workspace), "--workspace"
     if found.root or found.refused is not None:
         return found.root, found.source
     # A look-alike is the subject only where nothing better claims to be: most are other people's JavaScript.
@@ -180,16 +181,6 @@ def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.D
     if owner.status == "valid" and (alike is None or os.path.realpath(alike) != owner.real):
         return owner.path, "owner"
     return alike, "search"
-
-
-def _required(root: str) -> str:
-    if not ws.is_workspace(root):
-        raise UsageError(
-            f"{root} is not a workspace: it needs a package.json file and a plugins folder.",
-            code="NOT_A_WORKSPACE",
-            remedy=("rawr-install", "doctor", "global"),
-        )
-    return root
 
 
 def _examine(places: Places, environ: Mapping[str, str], root: str, source: str) -> Instance:

@@ -161,7 +161,7 @@ def test_the_list_tells_what_stands_there_now(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("two\nlines", "PATH_NOT_STORABLE"), ("plain", "NOT_A_WORKSPACE"), (None, "NOT_A_WORKSPACE")]
+    ("name", "code"), [("two\nlines", "PATH_NOT_STORABLE"), ("plain", "NOT_A_WORKSPACE"), (None, "NO_WORKSPACE")]
 )
 def test_what_cannot_be_trusted_is_refused(machine: Machine, name: str | None, code: str) -> None:
     (machine.folder / "plain").mkdir()

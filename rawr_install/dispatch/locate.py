@@ -1,0 +1,68 @@
+"""Which workspace a command is about, and where one stands: one answer for every command.
+
+The dispatcher has its own (:mod:`rawr_install.dispatch.decide`), since it runs
+what it finds: a command can also be about a workspace without a CLI, and then
+the one that has a CLI wins, as it does for ``rawr``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rawr_install.dispatch.workspace import Discovery, discover, folders_up, is_workspace
+from rawr_install.errors import UsageError
+
+TYPE_CHECKING = False  # typing's own constant would cost importing typing
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def find_workspace(named: str | None, environ: Mapping[str, str]) -> str:
+    """The real path of the workspace that is named, else of the one that the variables or the current folder give.
+
+    Raises UsageError: ``NOT_A_WORKSPACE`` for one that is named and is none,
+    ``NO_WORKSPACE`` where there is none to find, ``CWD_GONE``.
+    """
+    if named is not None:
+        return named_workspace(named)
+    cwd = current_folder()
+    found = discover(cwd, environ)
+    if found.root is not None:
+        return os.path.realpath(found.root)
+    if found.lookalikes:
+        return os.path.realpath(found.lookalikes[0])
+    if found.refused and is_workspace(os.path.join(cwd, found.refused)):
+        return os.path.realpath(os.path.join(cwd, found.refused))
+    raise _no_workspace(found, cwd)
+
+
+def named_workspace(named: str) -> str:
+    """The real path of the workspace at ``named``; raises UsageError ``NOT_A_WORKSPACE`` or ``CWD_GONE``."""
+    path = named if os.path.isabs(named) else os.path.join(current_folder(), named)
+    root = os.path.realpath(path) if named and "\0" not in named else ""
+    if root and is_workspace(root):
+        return root
+    above = next((folder for folder in folders_up(root) if is_workspace(folder)), None) if root else None
+    raise UsageError(
+        f"{root or repr(named)} is not a workspace: it needs a package.json file and a plugins folder.",
+        code="NOT_A_WORKSPACE",
+        hint=f"name the workspace's root: {above}" if above else "name the root folder of a workspace",
+    )
+
+
+def current_folder() -> str:
+    """The process's folder; raises UsageError ``CWD_GONE`` where it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        raise UsageError("The current folder no longer exists.", code="CWD_GONE", hint="cd ~") from None
+
+
+def _no_workspace(found: Discovery, cwd: str) -> UsageError:
+    return UsageError(
+        f"{found.source}={found.refused} names no workspace."
+        if found.refused
+        else f"There is no workspace at or above {cwd}.",
+        code="NO_WORKSPACE",
+        hint="cd into a workspace, or name one",
+    )
