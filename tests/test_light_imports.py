@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.conftest import Machine
+
 FORBIDDEN = {
     "rawr_install": {"click", "platformdirs", "packaging", "filelock", "json", "subprocess", "typing", "dataclasses"},
     "rawr_install.dispatch.workspace": {
@@ -51,3 +53,21 @@ def test_a_light_module_imports_nothing_heavy(module: str) -> None:
     code = f"{start}; import {module}; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True).stdout
     assert not set(loaded.split()) & FORBIDDEN[module]
+
+
+# What a command may not load, below its own room: it neither takes the lock nor changes anything.
+LOCK = {"state.lock", "state.store", "state.recovery", "state.takeover", "state.guard", "filelock"}
+CHANGE = {"machine.lock", "machine.change", "machine.history", "machine.receipt", "install.transaction"}
+UNUSED = {
+    "plugins status": LOCK | CHANGE | {"state", "install"},
+    "state show": LOCK | CHANGE | {"install"},
+}
+
+
+@pytest.mark.parametrize("words", UNUSED)
+def test_a_command_loads_no_room_that_it_does_not_use(machine: Machine, words: str) -> None:
+    root = machine.workspace("w")
+    code = f"import sys; from rawr_install.cli.main import main; main({words.split()}); print(*sys.modules)"
+    loaded = machine.run(sys.executable, "-c", code, cwd=root).out.splitlines()[-1]
+    assert "rawr_install.cli.main" in loaded
+    assert not {name.removeprefix("rawr_install.") for name in loaded.split()} & UNUSED[words]

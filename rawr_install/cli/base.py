@@ -8,8 +8,9 @@ Progress and logs go to stderr through :func:`note`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -94,6 +95,27 @@ class Group(HelpMixin, click.Group):
     command_class = Command
 
 
+class LazyGroup(Group):
+    """A group that imports a command's module when the command is asked for: none pays for another's imports.
+
+    ``members``: name -> ``module:attribute`` in this package.
+    """
+
+    def __init__(self, *args: Any, members: Mapping[str, str], **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.members = members
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.members)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.members:
+            return None
+        module, _, attribute = self.members[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"rawr_install.cli.{module}"), attribute)
+        return found
+
+
 def command(
     name: str, *, changes: bool = False, epilog: str = "", cls: type[Command] = Command, **attrs: object
 ) -> Callable[[Body], click.Command]:
@@ -142,11 +164,11 @@ def _recorded(body: Body) -> Body:
     return run
 
 
-def group(name: str, **attrs: object) -> Callable[[Callable[..., None]], click.Group]:
+def group(name: str, cls: type[Group] = Group, **attrs: object) -> Callable[[Callable[..., None]], click.Group]:
     """Make a click group; called without a subcommand it is wrong usage (2) that names its subcommands."""
 
     def wrap(body: Callable[..., None]) -> click.Group:
-        made = click.group(name, Group, **attrs)(body)
+        made = click.group(name, cls, **attrs)(body)
         made.params.append(json_option())
         return made
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TextIO
 
 import click
@@ -15,7 +14,7 @@ from rawr_install.cli.base import (
     COMPLETE_VARIABLE,
     Context,
     EarlyResult,
-    Group,
+    LazyGroup,
     Result,
     emit,
     help_result,
@@ -24,8 +23,6 @@ from rawr_install.cli.base import (
 )
 from rawr_install.errors import RawrError, UsageError
 
-# Command name -> "module:attribute". Modules load when their command is asked
-# for, so that no command pays for another's imports.
 COMMANDS = {
     "install": "setup:install",
     "activate": "setup:activate",
@@ -68,18 +65,13 @@ SUMMARIES = {
 }
 
 
-class LazyGroup(Group):
-    """A group that imports a command's module when the command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+class Root(LazyGroup):
+    """The root command, whose list shows the summaries above."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        found: click.Command = getattr(import_module(f"rawr_install.cli.{module}"), attribute)
-        found.short_help = SUMMARIES.get(cmd_name)
+        found = super().get_command(ctx, cmd_name)
+        if found:
+            found.short_help = SUMMARIES.get(cmd_name)
         return found
 
 
@@ -89,7 +81,8 @@ def _print_version(_ctx: click.Context, _param: click.Parameter, wanted: bool) -
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=Root,
+    members=COMMANDS,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND] [ARGS]...",  # as newer clicks say it; the command page must not depend on that
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

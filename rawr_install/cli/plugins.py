@@ -7,23 +7,18 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install.cli.base import Result, command, group
+from rawr_install.cli.base import LazyGroup, Result, command, group
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
-from rawr_install.cli.web import web_group
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import RefusedError
-from rawr_install.events.log import Run
-from rawr_install.install import policy
-from rawr_install.machine import lock as machine
 from rawr_install.paths import Places
-from rawr_install.plugins import install_state, repair as repairs
-from rawr_install.plugins.assess import Facts, Issue, judge
-from rawr_install.plugins.install_state import InstallState
-from rawr_install.plugins.repair import Repair
+from rawr_install.plugins import install_state
+from rawr_install.plugins.assess import Issue, LinkFacts, assess
+from rawr_install.plugins.install_state import InstallState, RepairResult
 
 
-@group("plugins")
+@group("plugins", cls=LazyGroup, members={"status": "plugins:status", "web": "web:web_group"})
 def plugins() -> None:
     """The plugin manager's links to this workspace, and the workspace's web plugins."""
 
@@ -59,36 +54,40 @@ def status(
     root = find_workspace(workspace, os.environ)
     with Progress("plugins read:") as progress:
 
-        def look() -> Facts:
-            return install_state.look(root, None, None, allow_global_owner_fallback, progress)
+        def read() -> LinkFacts:
+            return install_state.read_facts(root, None, None, allow_global_owner_fallback, progress)
 
-        done = _repaired(look, places, dry_run) if repair else _assessed(look)
-    return _status_outcome(root, checks, repair, done, no_fail)
-
-
-def _assessed(look: Callable[[], Facts]) -> Repair:
-    facts = look()
-    report = install_state.report(facts, judge(facts))
-    return Repair("skipped", report, report, "not asked for")
+        done = _repaired(read, places, dry_run) if repair else _assessed(read)
+    return _status_result(root, checks, repair, done, no_fail)
 
 
-def _repaired(look: Callable[[], Facts], places: Places, dry_run: bool) -> Repair:
-    def trusted() -> Facts:
+def _assessed(read: Callable[[], LinkFacts]) -> RepairResult:
+    facts = read()
+    report = install_state.report(facts, assess(facts))
+    return RepairResult("skipped", report, report, "not asked for")
+
+
+def _repaired(read: Callable[[], LinkFacts], places: Places, dry_run: bool) -> RepairResult:
+    from rawr_install.events.log import Run
+    from rawr_install.install.policy import require_trust
+    from rawr_install.plugins.repair import repair
+
+    def trusted() -> LinkFacts:
         # A link makes the plugin manager run the plugin's code as this user.
-        facts = look()
-        policy.require_trust(facts.canonical.root, os.environ)
+        facts = read()
+        require_trust(facts.canonical.root, os.environ)
         return facts
 
     if dry_run:
-        return repairs.repair(trusted, places.machine_lock, dry_run=True)
+        return repair(trusted, places.machine_lock, dry_run=True)
     with Run("rawr-install plugins status --repair") as record:
-        done = repairs.repair(trusted, places.machine_lock, wait=machine.WAIT)
+        done = repair(trusted, places.machine_lock)
         record.failure = done.error
         record.unchanged = done.action == "skipped"
     return done
 
 
-def _status_outcome(root: str, checks: str, asked: bool, done: Repair, no_fail: bool) -> Result:
+def _status_result(root: str, checks: str, asked: bool, done: RepairResult, no_fail: bool) -> Result:
     after = done.after
     data = {
         "workspaceRoot": root,
@@ -104,7 +103,7 @@ def _status_outcome(root: str, checks: str, asked: bool, done: Repair, no_fail: 
     return Result(data, list(_status_lines(root, asked, done)), after.get("notes", []), error)
 
 
-def _repair_data(asked: bool, done: Repair) -> dict[str, object]:
+def _repair_data(asked: bool, done: RepairResult) -> dict[str, object]:
     data: dict[str, object] = {"requested": asked, "action": done.action, "reason": done.reason}
     if asked:
         data |= {"beforeStatus": done.before["status"], "actions": done.before["actions"], "backup": done.backup}
@@ -125,7 +124,7 @@ def _drift(report: InstallState) -> RefusedError:
     )
 
 
-def _status_lines(root: str, asked: bool, done: Repair) -> Iterator[str]:
+def _status_lines(root: str, asked: bool, done: RepairResult) -> Iterator[str]:
     report = done.after
     yield f"workspace: {root}"
     if report["canonicalWorkspaceSource"] != "workspace-root":
@@ -155,7 +154,3 @@ def _issue_lines(report: InstallState) -> Iterator[str]:
 
 def _what(issue: Issue) -> str:
     return f"{issue['message']} (now: {issue['actualRoot']})" if issue.get("actualRoot") else str(issue["message"])
-
-
-plugins.add_command(status)
-plugins.add_command(web_group)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from rawr_install.cli.base import Result, command, group
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import StateError
-from rawr_install.install import policy
-from rawr_install.state import recovery, store as core
+from rawr_install.state.status import Inspection, look
+
+if TYPE_CHECKING:
+    from rawr_install.state.document import RepoState
+    from rawr_install.state.store import RepoStateMutationResult
 
 _workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
 _plugins = click.argument("plugins", metavar="PLUGIN...", nargs=-1, required=True)
@@ -39,7 +43,7 @@ rawr-install state show --workspace ~/src/rawr --json
 def show(workspace: str | None) -> Result:
     """Show the state file and its lock; changes nothing."""
     root = find_workspace(workspace, os.environ)
-    seen = core.inspect(root)
+    seen = look(os.path.join(root, ".rawr", "state", "state.json"))
     data = {"workspaceRoot": root, **_seen(seen)}
     lines = [f"State file: {seen.path} ({seen.file_status})", *_state_lines(seen.state), _lock_line(seen)]
     error = StateError(seen.error, code=seen.error_code, details=data, hint=_WAY_OUT[seen.file_status], exit_code=1)
@@ -55,7 +59,7 @@ _WAY_OUT = {
 }
 
 
-def _seen(seen: core.Inspection) -> dict[str, object]:
+def _seen(seen: Inspection) -> dict[str, object]:
     lock = {
         "status": seen.lock_status,
         "path": os.path.join(os.path.dirname(seen.path), "state.lock"),
@@ -66,7 +70,7 @@ def _seen(seen: core.Inspection) -> dict[str, object]:
     return {"path": seen.path, "fileStatus": seen.file_status, "state": seen.state, "lock": lock}
 
 
-def _state_lines(state: core.RepoState | None) -> list[str]:
+def _state_lines(state: RepoState | None) -> list[str]:
     if state is None:
         return []
     plugins = state["plugins"]
@@ -77,7 +81,7 @@ def _state_lines(state: core.RepoState | None) -> list[str]:
     ]
 
 
-def _lock_line(seen: core.Inspection) -> str:
+def _lock_line(seen: Inspection) -> str:
     if seen.lock_status == "free":
         return "Lock: free"
     held = f"for {seen.held_for:.1f} s" if seen.held_for is not None else ""
@@ -108,21 +112,23 @@ def disable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry
 
 
 def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, on: bool) -> Result:
-    mutator = core.switch(list(plugins), on)
+    from rawr_install.state import store
+
+    mutator = store.switch(list(plugins), on)
     if dry_run:
-        planned, changed = core.preview(root, mutator)
+        planned, changed = store.preview(root, mutator)
         data = {"workspaceRoot": root, "dryRun": True, "changed": changed, "state": planned}
         return Result(data, _changed_lines(planned, changed, "would be changed (dry run)"))
-    made = core.mutate_repo_state_atomically(root, mutator, core.RepoStateMutationOptions(lock_timeout=timeout))
+    made = store.mutate_repo_state_atomically(root, mutator, store.RepoStateMutationOptions(lock_timeout=timeout))
     data = {"workspaceRoot": root, "dryRun": False, "changed": made.changed, "state": made.state, "lock": _waited(made)}
     return Result(data, _changed_lines(made.state, made.changed, "changed"), made.degraded)
 
 
-def _changed_lines(state: core.RepoState, changed: bool, what: str) -> list[str]:
+def _changed_lines(state: RepoState, changed: bool, what: str) -> list[str]:
     return [f"State: {what}." if changed else "State: so already, nothing changed.", *_state_lines(state)]
 
 
-def _waited(made: core.RepoStateMutationResult) -> dict[str, object]:
+def _waited(made: RepoStateMutationResult) -> dict[str, object]:
     return {
         "waitedMs": round(made.waited * 1000, 3),
         "attempts": made.attempts,
@@ -148,6 +154,8 @@ rawr-install state recover --fresh                start anew
 @click.option("--force", is_flag=True, help="Also set aside a file of another version.")
 def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes: bool) -> Result:
     """Set a corrupt state file aside and start from the last good copy or anew."""
+    from rawr_install.state import recovery
+
     root = _root_to_change(workspace)
     made = recovery.plan_recovery(root, fresh, force) if dry_run else recovery.recover(root, fresh, force)
     data = {
@@ -176,6 +184,8 @@ rawr-install state unlock --dry-run               only find out
 @_workspace
 def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Result:
     """Remove an abandoned lock; refuses while its holder lives."""
+    from rawr_install.state import recovery
+
     root = _root_to_change(workspace)
     made = recovery.unlock(root, dry_run)
     data = {"workspaceRoot": root, "dryRun": dry_run, "changed": bool(made.proof) and not dry_run}
@@ -187,7 +197,9 @@ def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Result:
 
 def _root_to_change(named: str | None) -> str:
     root = find_workspace(named, os.environ)
-    policy.require_own_state(root, os.environ)
+    from rawr_install.install.policy import require_own_state
+
+    require_own_state(root, os.environ)
     return root
 
 

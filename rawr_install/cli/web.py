@@ -15,7 +15,7 @@ from rawr_install.dispatch.locate import find_workspace
 from rawr_install.install import policy
 from rawr_install.plugins import gate, web
 from rawr_install.plugins.catalog import Catalog, discover
-from rawr_install.plugins.web import Asked, Switched
+from rawr_install.plugins.web import EnableOptions, EnableResult
 from rawr_install.state import store as state
 
 LITERAL = "rawr_install.literal"  # in click's ctx.meta: the id came after "--"
@@ -69,15 +69,15 @@ rawr-install plugins web enable all --force       pass over the gate (this is re
 @_workspace
 def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -> Result:
     """Enable a web plugin once the workspace's own security check allows it."""
-    wanted = Asked(**asked)
+    wanted = EnableOptions(**asked)
     root = _root_to_change(workspace)
     everything = plugin_id == "all" and not click.get_current_context().meta[LITERAL]
     catalog = _catalog(root)
     with Progress(f"waiting for the security check of {root}") as progress:
 
-        def ask() -> gate.Ruling:
+        def ask() -> gate.GateResult:
             flags = {"staged": wanted.staged, "dry_run": wanted.dry_run}
-            return gate.ask(root, wanted.risk, os.environ, waiting=progress, **flags)
+            return gate.run_gate(root, wanted.risk, os.environ, waiting=progress, **flags)
 
         if everything:
             return _all_outcome(web.enable_all(root, catalog, wanted, ask), wanted)
@@ -119,13 +119,13 @@ def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
     return str(row["id"]), "enabled" if row["enabled"] else "disabled", runtime
 
 
-def _switched(verb: str, done: Switched, dry_run: bool) -> Result:
+def _switched(verb: str, done: EnableResult, dry_run: bool) -> Result:
     name = str(done.data["pluginId"])
     head = f"forced enable: {name}" if done.forced else f"{verb}: {name}"
     return Result(done.data, [head, _persisted(done, dry_run)])
 
 
-def _all_outcome(done: Switched, asked: Asked) -> Result:
+def _all_outcome(done: EnableResult, asked: EnableOptions) -> Result:
     data = done.data
     lines = [f"planned: {data['plannedCount']}", f"skipped: {data['skippedCount']}"]
     if done.forced:
@@ -133,7 +133,7 @@ def _all_outcome(done: Switched, asked: Asked) -> Result:
     return Result(data, [*lines, _persisted(done, asked.dry_run)])
 
 
-def _persisted(done: Switched, dry_run: bool) -> str:
+def _persisted(done: EnableResult, dry_run: bool) -> str:
     if dry_run:
         return "dry-run: no state persisted"
     return "persisted: .rawr/state/state.json" if done.changed else "unchanged: .rawr/state/state.json"

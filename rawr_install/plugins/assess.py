@@ -39,7 +39,7 @@ class Canonical:
 
 
 @dataclass(frozen=True)
-class Facts:
+class LinkFacts:
     """Everything that is judged. ``targets``: device and inode of each root that must be compared, None when gone."""
 
     canonical: Canonical
@@ -85,7 +85,7 @@ class Fault(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Assessment:
     """The issues, in order, and the steps that mend those that can be mended."""
 
     issues: tuple[Issue, ...]
@@ -113,11 +113,11 @@ def choose_root(root: str, owner: Owner | None) -> Canonical:
     )
 
 
-def judge(facts: Facts) -> Verdict:
+def assess(facts: LinkFacts) -> Assessment:
     """Compare the links that the workspace expects with those that the manifest has."""
     faults = [*_link_faults(facts), *_legacy_faults(facts), *_core_faults(facts), *_our_faults(facts)]
     # No action comes twice: a name is expected once, and has one fault of a kind.
-    return Verdict(
+    return Assessment(
         tuple(fault.issue for fault in faults), tuple(action for fault in faults for action in fault.actions)
     )
 
@@ -139,7 +139,7 @@ _WORDS = {
 }
 
 
-def _link_faults(facts: Facts) -> Iterator[Fault]:
+def _link_faults(facts: LinkFacts) -> Iterator[Fault]:
     for name, root in facts.expected.items():
         actual = facts.actual.get(name)
         kind = _link_kind(root, actual, facts.targets)
@@ -169,7 +169,7 @@ def _uninstall(name: str, reason: str) -> Action:
     return Action(Step("uninstall", name), reason)
 
 
-def _legacy_faults(facts: Facts) -> Iterator[Fault]:
+def _legacy_faults(facts: LinkFacts) -> Iterator[Fault]:
     for name in LEGACY_PLUGINS:
         if name not in facts.actual:
             continue
@@ -181,12 +181,12 @@ def _legacy_faults(facts: Facts) -> Iterator[Fault]:
             yield Fault(_issue("legacy_overlap", name, text, True, actualRoot=root))
 
 
-def _core_faults(facts: Facts) -> Iterator[Fault]:
+def _core_faults(facts: LinkFacts) -> Iterator[Fault]:
     if facts.runtime is not None and CORE_PLUGIN not in facts.runtime:
         yield Fault(_issue("missing_core_plugin", CORE_PLUGIN, f"Runtime does not include {CORE_PLUGIN}", False))
 
 
-def _our_faults(facts: Facts) -> Iterator[Fault]:
+def _our_faults(facts: LinkFacts) -> Iterator[Fault]:
     manifest = facts.manifest
     if manifest.problem:
         message = f"Plugin manager manifest {manifest.path} is not usable: {manifest.problem}"
@@ -202,7 +202,7 @@ def _our_faults(facts: Facts) -> Iterator[Fault]:
         yield Fault(_issue("orphan_link", link.name, message, False, actualRoot=link.root))
 
 
-def _orphans(facts: Facts) -> Iterator[Link]:
+def _orphans(facts: LinkFacts) -> Iterator[Link]:
     broken = {violation.id for violation in facts.catalog.violations}
     broken |= {violation.path for violation in facts.catalog.violations}
     known = {*facts.expected, *LEGACY_PLUGINS, *broken}

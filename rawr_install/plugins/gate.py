@@ -1,12 +1,12 @@
 """The security gate: the workspace CLI's own ``security check``, asked once and judged here.
 
-Asked as ``<workspace CLI> security check --json [--staged] [--dry-run]`` in the
+EnableOptions as ``<workspace CLI> security check --json [--staged] [--dry-run]`` in the
 workspace's root, whatever the current folder is, with ``RAWR_WORKSPACE_ROOT``
 set to that root, and PATH without its relative elements. Its stdout is the usual
 envelope with ``data.report.{ok, findings[{severity}]}``; its stderr goes to ours.
 
 ========================  =====================================================
-what happens              ruling
+what happens              result
 ========================  =====================================================
 exit 0                    allowed, unless the report says ``ok: false``
 exit 1, or ``ok: false``  the findings against the risk tolerance; without
@@ -33,6 +33,7 @@ from typing import Any
 
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
+from rawr_install.report import to_json
 
 RISKS = ("strict", "balanced", "permissive", "off")
 TIMEOUT = 600.0  # seconds
@@ -44,7 +45,7 @@ _NO_GATE_CODES = ("NOT_IMPLEMENTED", "UNKNOWN_COMMAND", "COMMAND_NOT_FOUND")
 
 
 @dataclass(frozen=True)
-class Ruling:
+class GateResult:
     """What the gate said: ``outcome`` is ``allowed``, ``blocked`` or ``absent``; ``report`` is its own, if any."""
 
     outcome: str
@@ -52,37 +53,32 @@ class Ruling:
     exit_code: int | None = None
     report: Mapping[str, Any] | None = None
 
-    def to_json(self) -> dict[str, object]:
-        return {
-            "allowed": self.outcome == "allowed",
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "exitCode": self.exit_code,
-            "report": self.report,
-        }
+    def evaluation(self) -> dict[str, object]:
+        """The result as the wire's documents carry it."""
+        return {"allowed": self.outcome == "allowed", **to_json(self)}
 
 
-def judge(exit_code: int, output: bytes, risk: str) -> Ruling:
+def interpret(exit_code: int, output: bytes, risk: str) -> GateResult:
     """Judge a gate that ended with ``exit_code`` (negative: the signal that ended it) and printed ``output``. Pure."""
     document = _document(output)
     error = document.get("error")
     if exit_code in _NO_GATE_EXITS or (isinstance(error, dict) and error.get("code") in _NO_GATE_CODES):
-        return Ruling("absent", f"it has no working `security check` (exit {exit_code})", exit_code)
+        return GateResult("absent", f"it has no working `security check` (exit {exit_code})", exit_code)
     if exit_code not in (0, 1):
-        return Ruling("blocked", f"the gate itself failed (exit {exit_code})", exit_code)
+        return GateResult("blocked", f"the gate itself failed (exit {exit_code})", exit_code)
     report = _report(document)
     if exit_code == 0 and (report is None or report.get("ok") is not False):
-        return Ruling("allowed", "the gate found nothing", exit_code, report)
-    return _weigh(exit_code, report, risk)
+        return GateResult("allowed", "the gate found nothing", exit_code, report)
+    return _compare_severity(exit_code, report, risk)
 
 
-def _weigh(exit_code: int, report: Mapping[str, Any] | None, risk: str) -> Ruling:
+def _compare_severity(exit_code: int, report: Mapping[str, Any] | None, risk: str) -> GateResult:
     worst = max((_rank(finding) for finding in _findings(report)), default=None)
     if worst is None:
         outcome = "allowed" if risk == "off" else "blocked"
-        return Ruling(outcome, "the gate said no and named no finding", exit_code, report)
+        return GateResult(outcome, "the gate said no and named no finding", exit_code, report)
     outcome = "allowed" if worst <= _ALLOWED_UP_TO[risk] else "blocked"
-    return Ruling(outcome, f"the worst finding is {_SEVERITIES[worst]}, the tolerance {risk}", exit_code, report)
+    return GateResult(outcome, f"the worst finding is {_SEVERITIES[worst]}, the tolerance {risk}", exit_code, report)
 
 
 def _document(output: bytes) -> dict[str, Any]:
@@ -110,7 +106,7 @@ def _rank(finding: object) -> int:
     return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES) - 1
 
 
-def ask(
+def run_gate(
     root: str,
     risk: str,
     environ: Mapping[str, str],
@@ -118,22 +114,22 @@ def ask(
     staged: bool = False,
     dry_run: bool = False,
     waiting: Callable[[], None] = lambda: None,
-) -> Ruling:
+) -> GateResult:
     """Run the gate of the workspace ``root`` and judge it; ``waiting`` is called now and then meanwhile.
 
     It is the workspace's code: the caller has asked :func:`rawr_install.install.policy.require_trust`.
     """
     if not os.path.isfile(cli_path(root)):
-        return Ruling("absent", f"there is no workspace CLI at {cli_path(root)}")
+        return GateResult("absent", f"there is no workspace CLI at {cli_path(root)}")
     argv = [cli_path(root), "security", "check", "--json"]
     argv += ["--staged"] * staged + ["--dry-run"] * dry_run
     try:
         exit_code, output = _run(argv, root, {**program.environment(environ), "RAWR_WORKSPACE_ROOT": root}, waiting)
     except TimeoutError:  # before OSError, whose kind it is
-        return Ruling("blocked", f"the gate did not answer within {TIMEOUT:g} s")
+        return GateResult("blocked", f"the gate did not answer within {TIMEOUT:g} s")
     except OSError as error:
-        return Ruling("absent", f"{argv[0]} cannot be started ({error.strerror})")
-    return judge(exit_code, output, risk)
+        return GateResult("absent", f"{argv[0]} cannot be started ({error.strerror})")
+    return interpret(exit_code, output, risk)
 
 
 def _run(argv: list[str], cwd: str, environ: Mapping[str, str], waiting: Callable[[], None]) -> tuple[int, bytes]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 from rawr_install.dispatch.workspace import read_owner
+from rawr_install.errors import RawrError
 from rawr_install.paths import Places
-from rawr_install.plugins import manifest as manifests
-from rawr_install.plugins.assess import Facts, Identity, Issue, Verdict, choose_root, judge, linkable
+from rawr_install.plugins import manifest
+from rawr_install.plugins.assess import Assessment, Identity, Issue, LinkFacts, assess, choose_root, linkable
 from rawr_install.plugins.catalog import collation, discover
 from rawr_install.plugins.manifest import Link
 
@@ -36,6 +38,22 @@ class InstallState(_Report, total=False):
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class RepairResult:
+    """How a repair ended: ``action`` is ``skipped``, ``planned``, ``applied`` or ``failed``.
+
+    ``before`` and ``after`` are reports (``after`` that of a second assessment
+    where something was written); ``backup`` is the old manifest's copy.
+    """
+
+    action: str
+    before: InstallState
+    after: InstallState
+    reason: str = ""
+    backup: str | None = None
+    error: RawrError | None = None
+
+
 def assess_install_state(
     workspace_root: str | os.PathLike[str],
     runtime_plugins: Iterable[Mapping[str, object]] | None = None,
@@ -49,28 +67,28 @@ def assess_install_state(
     data folder (default: the user's). Raises UsageError ``NO_HOME`` where a
     default is needed and HOME is unset.
     """
-    facts = look(workspace_root, runtime_plugins, oclif_data_dir, allow_global_owner_fallback)
-    return report(facts, judge(facts))
+    facts = read_facts(workspace_root, runtime_plugins, oclif_data_dir, allow_global_owner_fallback)
+    return report(facts, assess(facts))
 
 
-# -- looking -----------------------------------------------------------------
+# -- reading -----------------------------------------------------------------
 
 
-def look(
+def read_facts(
     workspace_root: str | os.PathLike[str],
     runtime_plugins: Iterable[Mapping[str, object]] | None = None,
     oclif_data_dir: str | os.PathLike[str] | None = None,
     allow_global_owner_fallback: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> Facts:
+) -> LinkFacts:
     """Read workspace, manifest and link targets once."""
     root = os.path.abspath(os.fspath(workspace_root))
     owner = read_owner(_places().owner_file) if allow_global_owner_fallback else None
     canonical = choose_root(root, owner)
     catalog = discover(canonical.root, progress)
-    manifest = manifests.read(os.path.join(_data_dir(oclif_data_dir), "package.json"))
-    targets = _targets(manifest.links, linkable(catalog))
-    return Facts(canonical, catalog, manifest, targets, _runtime_names(runtime_plugins))
+    installed = manifest.read(os.path.join(_data_dir(oclif_data_dir), "package.json"))
+    targets = _targets(installed.links, linkable(catalog))
+    return LinkFacts(canonical, catalog, installed, targets, _runtime_names(runtime_plugins))
 
 
 def _places() -> Places:
@@ -109,20 +127,20 @@ def _identity(path: str) -> Identity | None:
 # -- the report --------------------------------------------------------------
 
 
-def report(facts: Facts, verdict: Verdict) -> InstallState:
-    """The verdict in the wire's shape."""
-    manifest, issues = facts.manifest, list(verdict.issues)
-    actual = sorted(manifest.links, key=lambda link: collation(link.name))
+def report(facts: LinkFacts, found: Assessment) -> InstallState:
+    """The found in the wire's shape."""
+    issues = list(found.issues)
+    actual = sorted(facts.manifest.links, key=lambda link: collation(link.name))
     made: InstallState = {
-        "status": verdict.status,
+        "status": found.status,
         "inSync": not issues,
         "canonicalWorkspaceRoot": facts.canonical.root,
         "canonicalWorkspaceSource": facts.canonical.source,
-        "pluginManagerManifestPath": manifest.path,
+        "pluginManagerManifestPath": facts.manifest.path,
         "expectedLinks": [{"pluginName": name, "root": root} for name, root in facts.expected.items()],
         "actualLinks": [{"name": link.name, "type": link.type, "root": link.root} for link in actual],
         "issues": issues,
-        "actions": [{"command": action.command, "reason": action.reason} for action in verdict.actions],
+        "actions": [{"command": action.command, "reason": action.reason} for action in found.actions],
         "summary": {
             "expectedLinkCount": len(facts.expected),
             "actualLinkCount": len(actual),
@@ -140,7 +158,7 @@ def _count(issues: Sequence[Issue], *kinds: str) -> int:
     return sum(issue["kind"] in kinds for issue in issues)
 
 
-def _notes(facts: Facts) -> list[str]:
+def _notes(facts: LinkFacts) -> list[str]:
     nameless = facts.manifest.nameless
     entries = f"{nameless} entries of oclif.plugins have" if nameless > 1 else "1 entry of oclif.plugins has"
     unread = [f"{entries} no name in {facts.manifest.path}; the plugin manager skips such entries."] if nameless else []

@@ -18,85 +18,76 @@ import os
 import shlex
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from rawr_install import atomic as durable
+from rawr_install import atomic
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.machine import lock as machine
-from rawr_install.plugins import assess as drift, install_state, manifest
-from rawr_install.plugins.assess import Facts, Verdict
-from rawr_install.plugins.install_state import InstallState
+from rawr_install.plugins import manifest
+from rawr_install.plugins.assess import Assessment, LinkFacts, assess
+from rawr_install.plugins.install_state import InstallState, RepairResult, report
 from rawr_install.plugins.manifest import Manifest
 
 TRIES = 5
-
-
-@dataclass(frozen=True)
-class Repair:
-    """How a repair ended: ``action`` is ``skipped``, ``planned``, ``applied`` or ``failed``.
-
-    ``before`` and ``after`` are reports (``after`` that of a second assessment
-    where something was written); ``backup`` is the old manifest's copy.
-    """
-
-    action: str
-    before: InstallState
-    after: InstallState
-    reason: str = ""
-    backup: str | None = None
-    error: RawrError | None = None
 
 
 class _OvertakenError(Exception):
     """The manifest changed between reading and writing."""
 
 
-def repair(look: Callable[[], Facts], lock_file: str, dry_run: bool = False, wait: float = machine.WAIT) -> Repair:
-    """Repair what ``look`` finds; it is called again under the lock and after the edit.
+Read = Callable[[], LinkFacts]
+
+
+def repair(read: Read, lock_file: str, dry_run: bool = False, wait: float = machine.WAIT) -> RepairResult:
+    """Repair what ``read`` finds; it is called again under the lock and after the edit.
 
     A refusal or a failure to write is a ``failed`` repair with its error, not
     an exception; only the lock's errors are raised (``machine.locked``).
     """
-    facts, verdict, before = _assessed(look)
-    if facts.manifest.problem:
-        return Repair("failed", before, before, "the manifest is corrupt", error=_corrupt(facts.manifest))
-    if not verdict.actions:
-        return Repair("skipped", before, before, "nothing to repair")
+    facts = read()
+    planned = assess(facts)
+    before = report(facts, planned)
+    if refused := _refused(facts.manifest, before):
+        return refused
+    if not planned.actions:
+        return RepairResult("skipped", before, before, "nothing to repair")
     if dry_run:
-        return Repair("planned", before, before, "dry run")
+        return RepairResult("planned", before, before, "dry run")
     with machine.locked(lock_file, "plugins status --repair", wait):
-        return _carry_out(look)
+        return _apply(read)
 
 
-def _assessed(look: Callable[[], Facts]) -> tuple[Facts, Verdict, InstallState]:
-    facts = look()
-    verdict = drift.judge(facts)
-    return facts, verdict, install_state.report(facts, verdict)
-
-
-def _carry_out(look: Callable[[], Facts]) -> Repair:
+def _apply(read: Read) -> RepairResult:
     for _ in range(TRIES):
-        facts, verdict, before = _assessed(look)
-        if facts.manifest.problem:
-            return Repair("failed", before, before, "the manifest is corrupt", error=_corrupt(facts.manifest))
-        if not verdict.actions:
-            return Repair("skipped", before, before, "another repair was first")
+        facts = read()
+        planned = assess(facts)
+        before = report(facts, planned)
+        if refused := _refused(facts.manifest, before):
+            return refused
+        if not planned.actions:
+            return RepairResult("skipped", before, before, "another repair was first")
         try:
-            backup = _rewrite(facts.manifest, verdict)
+            backup = _rewrite(facts.manifest, planned)
         except _OvertakenError:
             continue
         except RawrError as error:
-            return Repair("failed", before, before, "the edit did not complete", error=error)
-        return _checked(before, install_state.report(*_assessed(look)[:2]), backup)
-    return Repair("failed", before, before, "the manifest kept changing", error=_busy(facts.manifest))
+            return RepairResult("failed", before, before, "the edit did not complete", error=error)
+        return _checked(before, read(), backup)
+    return RepairResult("failed", before, before, "the manifest kept changing", error=_busy(facts.manifest))
 
 
-def _checked(before: InstallState, after: InstallState, backup: str | None) -> Repair:
+def _refused(found: Manifest, before: InstallState) -> RepairResult | None:
+    if not found.problem:
+        return None
+    return RepairResult("failed", before, before, "the manifest is corrupt", error=_corrupt(found))
+
+
+def _checked(before: InstallState, found: LinkFacts, backup: str | None) -> RepairResult:
+    after = report(found, assess(found))
     left = [issue for issue in after["issues"] if issue["autoFixable"]]
     if not left:
-        return Repair("applied", before, after, backup=backup)
+        return RepairResult("applied", before, after, backup=backup)
     error = RawrError(f"After the repair this is still so: {left[0]['message']}.", code="REPAIR_INCOMPLETE")
-    return Repair("failed", before, after, "the second assessment still finds faults", backup, error)
+    return RepairResult("failed", before, after, "the second assessment still finds faults", backup, error)
 
 
 def backup_path(path: str) -> str:
@@ -104,20 +95,20 @@ def backup_path(path: str) -> str:
     return f"{path}.rawr-backup"
 
 
-def _rewrite(found: Manifest, verdict: Verdict) -> str | None:
+def _rewrite(found: Manifest, planned: Assessment) -> str | None:
     """Replace the manifest in one step; returns the backup's path, None where there was no manifest."""
     path = os.path.realpath(found.path)  # a link to the manifest survives
     try:
-        data = manifest.edit(found, [action.step for action in verdict.actions])
+        data = manifest.edit(found, [action.step for action in planned.actions])
         os.makedirs(os.path.dirname(path), exist_ok=True)
         mode = 0o644 if found.data is None else stat.S_IMODE(os.stat(path).st_mode)
         if found.data is not None:
-            durable.write_file(backup_path(path), found.data, mode)
-        staged = durable.stage_file(path, data, mode)
+            atomic.write_file(backup_path(path), found.data, mode)
+        staged = atomic.stage_file(path, data, mode)
         if manifest.read(found.path).data != found.data:
-            durable.discard(staged)
+            atomic.discard(staged)
             raise _OvertakenError
-        durable.commit(staged, path)
+        atomic.commit(staged, path)
     except UnicodeError:
         raise _unwritable(path, "a plugin's path is not UTF-8, which JSON cannot hold") from None
     except (ValueError, RecursionError) as error:

@@ -7,7 +7,6 @@ a gate that says no, or that is not there, and leaves an event
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,15 +14,15 @@ from rawr_install.encoding import shown
 from rawr_install.errors import RawrError, RefusedError, UsageError
 from rawr_install.events import log as events
 from rawr_install.plugins.catalog import Catalog, Plugin
-from rawr_install.plugins.gate import Ruling
-from rawr_install.state import document as schema, store as state
+from rawr_install.plugins.gate import GateResult
+from rawr_install.state import store as state
 from rawr_install.state.document import RepoState
 
 NO_RUNTIME = "exports neither ./server nor ./web"
 
 
 @dataclass(frozen=True)
-class Asked:
+class EnableOptions:
     """What the command line asks for."""
 
     risk: str = "balanced"
@@ -37,7 +36,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Switched:
+class EnableResult:
     """What a change came to: the data for programs, whether the gate was passed over, the state after it."""
 
     data: dict[str, object]
@@ -45,7 +44,7 @@ class Switched:
     changed: bool
 
 
-Gate = Callable[[], Ruling]
+Gate = Callable[[], GateResult]
 
 
 def find(catalog: Catalog, wanted: str) -> Plugin:
@@ -100,31 +99,31 @@ def rows(catalog: Catalog, found: RepoState, gone: bool = False) -> list[dict[st
     return made
 
 
-def enable(root: str, catalog: Catalog, wanted: str, asked: Asked, gate: Gate) -> Switched:
+def enable(root: str, catalog: Catalog, wanted: str, asked: EnableOptions, gate: Gate) -> EnableResult:
     """Switch one web plugin on; raises what :func:`find`, the gate and the state raise."""
     plugin = find(catalog, wanted)
-    ruling = gate()
-    _require(ruling, asked, root, [plugin.id], {"pluginId": plugin.id})
+    result = gate()
+    _require(result, asked, root, [plugin.id], {"pluginId": plugin.id})
     after, changed = _mutate(root, [plugin.id], on=True, dry_run=asked.dry_run)
-    forced = ruling.outcome != "allowed"
-    evaluation = {**ruling.to_json(), "riskTolerance": asked.risk, "mode": asked.mode}
+    forced = result.outcome != "allowed"
+    evaluation = {**result.evaluation(), "riskTolerance": asked.risk, "mode": asked.mode}
     done: dict[str, object] = {"workspaceRoot": root, "pluginId": plugin.id, "forced": forced, "dryRun": asked.dry_run}
-    return Switched({**done, "changed": changed, "evaluation": evaluation, "state": after}, forced, changed)
+    return EnableResult({**done, "changed": changed, "evaluation": evaluation, "state": after}, forced, changed)
 
 
-def disable(root: str, catalog: Catalog, wanted: str, dry_run: bool = False) -> Switched:
+def disable(root: str, catalog: Catalog, wanted: str, dry_run: bool = False) -> EnableResult:
     """Switch one web plugin off; one that is gone from the workspace but still in the state can be, too."""
     plugin_id = wanted if _gone_but_listed(root, catalog, wanted) else find(catalog, wanted).id
     after, changed = _mutate(root, [plugin_id], on=False, dry_run=dry_run)
     data = {"workspaceRoot": root, "pluginId": plugin_id, "dryRun": dry_run, "changed": changed, "state": after}
-    return Switched(data, forced=False, changed=changed)
+    return EnableResult(data, forced=False, changed=changed)
 
 
 def _gone_but_listed(root: str, catalog: Catalog, wanted: str) -> bool:
     return catalog.find(wanted) is None and wanted in state.get_repo_state(root)["plugins"]["enabled"]
 
 
-def enable_all(root: str, catalog: Catalog, asked: Asked, gate: Gate) -> Switched:
+def enable_all(root: str, catalog: Catalog, asked: EnableOptions, gate: Gate) -> EnableResult:
     """Switch on every web plugin with something to run, all in one mutation.
 
     Raises RefusedError ``SECURITY_GATE_BLOCKED`` with the whole data as details,
@@ -133,36 +132,38 @@ def enable_all(root: str, catalog: Catalog, asked: Asked, gate: Gate) -> Switche
     """
     planned = [plugin.id for plugin in catalog.plugins if plugin.runtime_web]
     if not planned:
-        return Switched({**_summary(root, catalog, asked, []), "changed": False}, forced=False, changed=False)
-    ruling = gate()
-    forced = asked.force and ruling.outcome != "allowed"
+        return EnableResult({**_summary(root, catalog, asked, []), "changed": False}, forced=False, changed=False)
+    result = gate()
+    forced = asked.force and result.outcome != "allowed"
 
-    def told(persisted: bool, error: RawrError | None = None) -> dict[str, object]:
-        attempts = [_attempt(name, ruling, forced, persisted, error) for name in planned]
+    def summary(persisted: bool, error: RawrError | None = None) -> dict[str, object]:
+        attempts = [_attempt(name, result, forced, persisted, error) for name in planned]
         return _summary(root, catalog, asked, attempts)
 
-    _require(ruling, asked, root, planned, told(persisted=False))
+    _require(result, asked, root, planned, summary(persisted=False))
     try:
         _, changed = _mutate(root, planned, on=True, dry_run=asked.dry_run)
     except RawrError as error:
-        error.details = told(persisted=False, error=error) | (error.details or {})
+        error.details = summary(persisted=False, error=error) | (error.details or {})
         raise
-    return Switched({**told(persisted=not asked.dry_run), "changed": changed}, forced, changed)
+    return EnableResult({**summary(persisted=not asked.dry_run), "changed": changed}, forced, changed)
 
 
 def _attempt(
-    name: str, ruling: Ruling, forced: bool, persisted: bool, error: RawrError | None = None
+    name: str, result: GateResult, forced: bool, persisted: bool, error: RawrError | None = None
 ) -> dict[str, object]:
     made: dict[str, object] = {
         "pluginId": name,
-        "allowed": ruling.outcome == "allowed",
+        "allowed": result.outcome == "allowed",
         "forced": forced,
         "persisted": persisted,
     }
     return {**made, "error": {"message": error.message, "code": error.code}} if error else made
 
 
-def _summary(root: str, catalog: Catalog, asked: Asked, attempts: Sequence[dict[str, object]]) -> dict[str, object]:
+def _summary(
+    root: str, catalog: Catalog, asked: EnableOptions, attempts: Sequence[dict[str, object]]
+) -> dict[str, object]:
     skipped = _skipped(catalog)
     return {
         "workspaceRoot": root,
@@ -186,41 +187,41 @@ def _skipped(catalog: Catalog) -> list[dict[str, str]]:
     ]
 
 
-def _require(ruling: Ruling, asked: Asked, root: str, names: Sequence[str], details: dict[str, object]) -> None:
+def _require(
+    result: GateResult, asked: EnableOptions, root: str, names: Sequence[str], details: dict[str, object]
+) -> None:
     """Let an allowed or forced change through, with an event for the forced one; raises otherwise."""
-    if ruling.outcome == "allowed":
+    if result.outcome == "allowed":
         return
     if not asked.force:
-        raise (_blocked if ruling.outcome == "blocked" else _no_gate)(ruling, root, details)
+        raise (_blocked if result.outcome == "blocked" else _no_gate)(result, root, details)
     if not asked.dry_run:
-        said = {"outcome": ruling.outcome, "reason": ruling.reason}
+        said = {"outcome": result.outcome, "reason": result.reason}
         events.emit("plugins.gate.forced", root=shown(root), pluginIds=list(names), gate=said)
 
 
-def _blocked(ruling: Ruling, root: str, details: dict[str, object]) -> RefusedError:
+def _blocked(result: GateResult, root: str, details: dict[str, object]) -> RefusedError:
     return RefusedError(
-        f"Enabling was blocked by the security gate of {root}: {ruling.reason}.",
+        f"Enabling was blocked by the security gate of {root}: {result.reason}.",
         code="SECURITY_GATE_BLOCKED",
         hint="see the gate's report: rawr security check; --risk sets the tolerance, --force passes over the gate",
-        details={**details, "evaluation": ruling.to_json()},
+        details={**details, "evaluation": result.evaluation()},
     )
 
 
-def _no_gate(ruling: Ruling, root: str, details: dict[str, object]) -> UsageError:
+def _no_gate(result: GateResult, root: str, details: dict[str, object]) -> UsageError:
     return UsageError(
-        f"The workspace CLI of {root} cannot be asked for a security check: {ruling.reason}.",
+        f"The workspace CLI of {root} cannot be asked for a security check: {result.reason}.",
         code="NOT_IMPLEMENTED",
         hint="give it a `security check` command, or pass --force (which is recorded)",
-        details={**details, "evaluation": ruling.to_json()},
+        details={**details, "evaluation": result.evaluation()},
     )
 
 
 def _mutate(root: str, names: list[str], on: bool, dry_run: bool) -> tuple[RepoState, bool]:
     """The state after the one mutation, and whether it differs; a dry run applies it to a copy."""
     switch = state.switch(names, on)
-    if not dry_run:
-        done = state.mutate_repo_state_atomically(root, switch)
-        return done.state, done.changed
-    before = state.get_repo_state(root)
-    after = schema.normalised(switch(copy.deepcopy(before)))
-    return after, not schema.same(after, before)
+    if dry_run:
+        return state.preview(root, switch)
+    done = state.mutate_repo_state_atomically(root, switch)
+    return done.state, done.changed

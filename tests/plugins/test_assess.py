@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rawr_install import assess_install_state
-from rawr_install.plugins.assess import Canonical, Facts, judge
+from rawr_install.plugins.assess import Canonical, LinkFacts, assess
 from rawr_install.plugins.catalog import Catalog, Plugin, Violation
 from rawr_install.plugins.install_state import report
 from rawr_install.plugins.manifest import Link, Manifest
@@ -20,15 +20,15 @@ LEGACY = "@rawr/plugin-agent-sync"
 HERE = (1, 1)
 
 
-def facts(*links: Link, runtime: frozenset[str] | None = None, targets: Any = None, **more: Any) -> Facts:
+def facts(*links: Link, runtime: frozenset[str] | None = None, targets: Any = None, **more: Any) -> LinkFacts:
     plugin = Plugin("a", "toolkit", "x", "a", "/ws/a", linkable=True, runtime_web=False)
     catalog = more.get("catalog") or Catalog((plugin,), ())
     manifest = more.get("manifest") or Manifest("/data/package.json", links)
-    return Facts(Canonical("/ws"), catalog, manifest, targets or {}, runtime)
+    return LinkFacts(Canonical("/ws"), catalog, manifest, targets or {}, runtime)
 
 
-def kinds(found: Facts) -> list[object]:
-    return [issue["kind"] for issue in judge(found).issues]
+def kinds(found: LinkFacts) -> list[object]:
+    return [issue["kind"] for issue in assess(found).issues]
 
 
 GOOD = Link("a", "link", "/ws/a")
@@ -65,13 +65,13 @@ def test_the_legacy_plugin_overlaps_with_a_core_plugin_in_manifest_or_runtime(
     core = [Link(CORE, "core", None)] if linked else []
     found = facts(GOOD, Link(LEGACY, "user", None), *core, runtime=runtime)
     assert kinds(found) == wanted
-    assert judge(found).status == "LEGACY_OVERLAP"
+    assert assess(found).status == "LEGACY_OVERLAP"
 
 
 def test_a_missing_core_plugin_can_not_be_mended_here() -> None:
     found = facts(GOOD, runtime=frozenset({"x"}))
-    [issue] = judge(found).issues
-    assert (issue["autoFixable"], judge(found).actions, judge(found).status) == (False, (), "DRIFT_DETECTED")
+    [issue] = assess(found).issues
+    assert (issue["autoFixable"], assess(found).actions, assess(found).status) == (False, (), "DRIFT_DETECTED")
 
 
 def test_our_own_kinds_come_last_and_plan_nothing() -> None:
@@ -79,8 +79,8 @@ def test_our_own_kinds_come_last_and_plan_nothing() -> None:
     orphan, twice = Link("orphan", "link", "/o"), Link("x", "user", None)
     found = facts(GOOD, orphan, twice, twice, catalog=Catalog(facts().catalog.plugins, (broken,)))
     assert kinds(found) == ["invalid_plugin", "duplicate_entry", "orphan_link"]
-    assert judge(found).actions == ()
-    assert not any(issue["autoFixable"] for issue in judge(found).issues)
+    assert assess(found).actions == ()
+    assert not any(issue["autoFixable"] for issue in assess(found).issues)
     corrupt = facts(manifest=Manifest("/data/package.json", problem="it is bad"))
     assert kinds(corrupt) == ["missing_link", "manifest_corrupt"]
 
@@ -106,7 +106,7 @@ def test_of_two_entries_the_last_counts_whichever_is_good() -> None:
 def test_links_are_listed_by_name_and_issues_in_the_order_of_plugins() -> None:
     plugins = [Plugin(name, "toolkit", "x", name, f"/ws/{name}", True, False) for name in ("a", "B", "c")]
     made = facts(Link("z", "user", None), Link("Y", "user", None), catalog=Catalog(tuple(plugins), ()))
-    told = report(made, judge(made))
+    told = report(made, assess(made))
     assert [entry["name"] for entry in told["actualLinks"]] == ["Y", "z"]
     assert [entry["pluginName"] for entry in told["expectedLinks"]] == ["a", "B", "c"]
     assert [issue["pluginName"] for issue in told["issues"]] == ["a", "B", "c"]
@@ -114,7 +114,7 @@ def test_links_are_listed_by_name_and_issues_in_the_order_of_plugins() -> None:
 
 def test_a_path_is_quoted_in_a_command_as_json_quotes_it() -> None:
     plugin = Plugin("a", "toolkit", "x", "a", '/ws ü/"a"\\', linkable=True, runtime_web=False)
-    [action] = judge(facts(catalog=Catalog((plugin,), ()))).actions
+    [action] = assess(facts(catalog=Catalog((plugin,), ()))).actions
     assert action.command == 'rawr plugins link "/ws ü/\\"a\\"\\\\" --install'
 
 

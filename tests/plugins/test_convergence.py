@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rawr_install.plugins.assess import LEGACY_PLUGINS, Canonical, Facts, judge
+from rawr_install.plugins.assess import LEGACY_PLUGINS, Canonical, LinkFacts, assess
 from rawr_install.plugins.catalog import Catalog, Plugin
 from rawr_install.plugins.manifest import Manifest, edit, parse
 
@@ -37,9 +37,9 @@ _entry = st.fixed_dictionaries(
 _entries = st.lists(_entry | st.just({"type": "nameless"}) | st.just("text"), max_size=8)
 
 
-def facts(found: Manifest, expected: list[str]) -> Facts:
+def facts(found: Manifest, expected: list[str]) -> LinkFacts:
     plugins = (Plugin(name, "toolkit", "x", name, f"/ws/{name}", True, False) for name in expected)
-    return Facts(Canonical("/ws"), Catalog(tuple(plugins), ()), found, TARGETS)
+    return LinkFacts(Canonical("/ws"), Catalog(tuple(plugins), ()), found, TARGETS)
 
 
 @given(entries=_entries, expected=st.lists(st.sampled_from(NAMES), unique=True), indent=st.sampled_from([None, 2]))
@@ -47,9 +47,9 @@ def test_one_repair_is_enough_and_touches_only_what_it_planned(
     entries: list[Any], expected: list[str], indent: int | None
 ) -> None:
     before = parse(json.dumps({"oclif": {"plugins": entries}}, indent=indent).encode(), AT)
-    verdict = judge(facts(before, expected))
+    verdict = assess(facts(before, expected))
     after = parse(edit(before, [action.step for action in verdict.actions]), AT)
-    again = judge(facts(after, expected))
+    again = assess(facts(after, expected))
     assert again.actions == ()
     assert not any(issue["autoFixable"] for issue in again.issues)
     planned = {action.step.name for action in verdict.actions}
@@ -63,7 +63,7 @@ def test_one_repair_is_enough_and_touches_only_what_it_planned(
 
 @given(entries=_entries, expected=st.lists(st.sampled_from(NAMES), unique=True))
 def test_no_action_is_planned_twice_and_every_mendable_issue_has_one(entries: list[Any], expected: list[str]) -> None:
-    verdict = judge(facts(parse(json.dumps({"oclif": {"plugins": entries}}).encode(), AT), expected))
+    verdict = assess(facts(parse(json.dumps({"oclif": {"plugins": entries}}).encode(), AT), expected))
     commands = [action.command for action in verdict.actions]
     assert len(commands) == len(set(commands))
     planned = {action.step.name for action in verdict.actions}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rawr_install.plugins import install_state, repair
-from rawr_install.plugins.assess import Facts
+from rawr_install.plugins.assess import LinkFacts
 from tests.conftest import Machine, Ran, snapshot
 from tests.install.steps import fail_at, kill_at, lost_in_a_power_cut, need_strace, record
 from tests.plugins.support import entries_of, link, make_linkable, make_manager, make_plugin, manager_file
@@ -204,15 +204,15 @@ def test_two_workspaces_that_repair_at_the_same_time_leave_one_of_two_whole_resu
     assert roots < set(workspaces)
 
 
-def facts_of(machine: Machine, workspace: Path) -> Facts:
-    return install_state.look(workspace, None, manager_file(machine).parent)
+def facts_of(machine: Machine, workspace: Path) -> LinkFacts:
+    return install_state.read_facts(workspace, None, manager_file(machine).parent)
 
 
 def test_a_manifest_that_somebody_writes_between_is_read_again(machine: Machine, drifted: Path) -> None:
     rival = {"name": "rival", "type": "user"}
     looks: list[int] = []
 
-    def look() -> Facts:
+    def look() -> LinkFacts:
         found = facts_of(machine, drifted)
         looks.append(1)
         if len(looks) == 2:  # the look under the lock: a writer that takes no lock comes right after it
@@ -226,7 +226,7 @@ def test_a_manifest_that_somebody_writes_between_is_read_again(machine: Machine,
 
 
 def test_a_manifest_that_never_stands_still_is_left_alone(machine: Machine, drifted: Path) -> None:
-    def look() -> Facts:
+    def look() -> LinkFacts:
         found = facts_of(machine, drifted)
         entries = entries_of(manager_file(machine))
         make_manager(machine, *entries, {"name": f"n{len(entries)}", "type": "user"})

@@ -104,7 +104,7 @@ def test_a_gate_that_never_answers_is_ended_and_has_not_said_yes(
 ) -> None:
     workspace = machine.workspace("ws", cli=SLOW)
     monkeypatch.setattr(gate, "TIMEOUT", 0.3)
-    ruling = gate.ask(str(workspace), "off", machine.env)
+    ruling = gate.run_gate(str(workspace), "off", machine.env)
     assert (ruling.outcome, ruling.reason) == ("blocked", "the gate did not answer within 0.3 s")
     pid = Path(f"{workspace}/apps/cli/bin/run.js.pid").read_text().strip()
     assert not Path(f"/proc/{pid}").exists()

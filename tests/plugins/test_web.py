@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rawr_install.plugins.gate import judge
+from rawr_install.plugins.gate import interpret
 from tests.conftest import Machine, Ran, snapshot
 from tests.plugins.support import make_linkable, make_plugin
 
@@ -209,18 +209,18 @@ SAID = b'{"ok": true, "data": {"report": {"ok": false, "findings": [{"severity":
 def test_findings_are_weighed_against_the_risk_tolerance(severity: str, allowed_at: set[str], exit_code: int) -> None:
     said = SAID % severity.encode()
     risks = ("strict", "balanced", "permissive", "off")
-    assert {risk for risk in risks if judge(exit_code, said, risk).outcome == "allowed"} == allowed_at
+    assert {risk for risk in risks if interpret(exit_code, said, risk).outcome == "allowed"} == allowed_at
 
 
 def test_the_worst_finding_decides() -> None:
     report = {"ok": False, "findings": [{"severity": "low"}, {"severity": "critical"}, {"severity": "info"}]}
     said = json.dumps({"ok": True, "data": {"report": report}}).encode()
-    assert judge(1, said, "permissive").outcome == "blocked"
+    assert interpret(1, said, "permissive").outcome == "blocked"
 
 
 @pytest.mark.parametrize("output", [b"", b"not json", b"[]", b'{"data": {"report": {"ok": false}}}', b"[" * 100_000])
 def test_a_gate_that_says_no_without_findings_blocks_at_every_tolerance_but_off(output: bytes) -> None:
-    assert [judge(1, output, risk).outcome for risk in ("strict", "permissive", "off")] == [
+    assert [interpret(1, output, risk).outcome for risk in ("strict", "permissive", "off")] == [
         "blocked",
         "blocked",
         "allowed",
@@ -229,11 +229,11 @@ def test_a_gate_that_says_no_without_findings_blocks_at_every_tolerance_but_off(
 
 @pytest.mark.parametrize("exit_code", [3, 134, -9, -15])
 def test_a_gate_that_crashed_has_not_said_yes(exit_code: int) -> None:
-    assert judge(exit_code, b"", "off").outcome == "blocked"
+    assert interpret(exit_code, b"", "off").outcome == "blocked"
 
 
 def test_a_gate_without_a_document_is_believed_by_its_exit_code() -> None:
-    assert [judge(code, b"ok\n", "strict").outcome for code in (0, 1, 2, 126, 127)] == [
+    assert [interpret(code, b"ok\n", "strict").outcome for code in (0, 1, 2, 126, 127)] == [
         "allowed",
         "blocked",
         "absent",
