@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support import forked
+from tests.support.distribution import PROJECT as PROJECT, build_distribution as build_distribution
 
 pytest_plugins = ["tests.support.toolkit"]
 
@@ -156,24 +157,3 @@ def machine(tmp_path: Path) -> Machine:
 @pytest.fixture
 def workspace_factory(tmp_path: Path) -> Callable[[str], Path]:
     return lambda name: make_workspace(tmp_path / name)
-
-
-PROJECT = Path(__file__).parent.parent
-
-
-def build_distribution(kind: str, folder: Path, source: Path = PROJECT) -> Path:
-    """Build ``source`` as a ``wheel`` or an ``sdist`` into ``folder``; returns the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # uv makes the isolated build environment in a second; `python -m build` takes twenty.
-    options = ["--python", sys.executable, "--no-python-downloads"]
-    command = [sys.executable, "-m", "uv", "build", f"--{kind}", *options, "--out-dir", str(folder), str(source)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (made,) = folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")
-    return made
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's wheel, built once for all tests that install it."""
-    return build_distribution("wheel", tmp_path_factory.mktemp("wheel"))

@@ -21,7 +21,7 @@ from tests.install.steps import ERRNOS, Step, fail_at, kill_at, need_strace, rec
 pytestmark = pytest.mark.slow
 
 Words = tuple[str, ...]
-WORKERS = max(2, min(4, (os.cpu_count() or 2)))
+WORKERS = 1 if "PYTEST_XDIST_WORKER" in os.environ else os.cpu_count() or 2
 FOREIGN = "#!/bin/sh\necho I was here first\n"
 
 

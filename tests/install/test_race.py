@@ -89,7 +89,7 @@ def watched(entry: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("number", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_activations_at_once_leave_owner_and_entry_in_agreement(
-    machine: Machine, number: int, count: Callable[[int, int], int]
+    machine: Machine, alone: None, number: int, count: Callable[[int, int], int]
 ) -> None:
     roots = [str(machine.workspace(f"w{each}")) for each in range(number)]
     assert machine.rawr_install("activate", roots[0], *LINK).code == 0
@@ -109,7 +109,7 @@ def test_activations_at_once_leave_owner_and_entry_in_agreement(
 
 @pytest.mark.slow
 def test_activations_with_killed_ones_among_them_end_in_agreement(
-    machine: Machine, count: Callable[[int, int], int]
+    machine: Machine, alone: None, count: Callable[[int, int], int]
 ) -> None:
     roots = [str(machine.workspace(f"w{each}")) for each in range(4)]
     assert machine.rawr_install("activate", roots[0], *LINK).code == 0

@@ -59,7 +59,7 @@ def longest_run(order: list[int]) -> int:
 
 @pytest.mark.slow
 def test_case_1_and_5_eight_processes_lose_nothing_share_fairly_and_do_not_barge(
-    root: Path, count: Callable[[int, int], int]
+    root: Path, alone: None, count: Callable[[int, int], int]
 ) -> None:
     times = count(60, 200)
     order = race(root, 8, times)
