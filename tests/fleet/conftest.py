@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,11 +10,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import build_distribution, make_workspace
-from tests.fleet.hosts import PROJECT, Team, free_port, run
+from tests.fleet.hosts import LOGIN, PROJECT, Team, free_port, run
 
 HERE = Path(sys.executable).parent
 
@@ -67,6 +69,41 @@ def installed(wheelhouse: Path) -> Iterator[Path]:
     run(sys.executable, "-m", "uv", "pip", "install", "-q", *options, "rawr-install")
     yield folder / "venv"
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.profile").write_text(LOGIN)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """What the host has on its PATH before the system's own."""
+    (tmp_path / "programs").mkdir()
+    return tmp_path / "programs"
+
+
+@pytest.fixture
+def module(ansible: Path, collections: Path, home: Path, programs: Path) -> Callable[..., dict[str, Any]]:
+    """Run a module as Ansible does on a host; ``path`` is the host's PATH after ``programs``, ``check`` the mode."""
+
+    def play(name: str, path: str = "/usr/bin:/bin", check: bool = False, **arguments: Any) -> dict[str, Any]:
+        env = {"HOME": str(home), "PATH": f"{programs}:{path}", "PYTHONPATH": str(collections), "LC_ALL": "C.UTF-8"}
+        done = run(
+            ansible / "python",
+            "-m",
+            f"ansible_collections.rawr.toolkit.plugins.modules.{name}",
+            check=False,
+            stdin=None,
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}),
+            env=env,
+        )
+        assert done.stdout, done.stderr
+        return dict(json.loads(done.stdout))
+
+    return play
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.conftest import make_workspace
 
 PROJECT = Path(__file__).parent.parent.parent
 PATH = "/usr/local/bin:/usr/bin:/bin"
+SITE = "[{hosts: all, gather_facts: false, roles: [rawr.toolkit.rawr], vars: {ansible_pipelining: true}}]\n"
 LOGIN = 'PATH="$HOME/.local/bin:$PATH"\n'
 # What only the controller does; it costs a host nothing.
 CONTROLLER = ("set_fact", "validate_argument_spec", "template", "fail")
@@ -82,12 +83,15 @@ class Team:
         self.homes = {host: self.folder / "homes" / self.users[host] for host in self.hosts}
         self.programs = self.folder / "programs"  # first on the hosts' PATH
         self.inventory = self.folder / "inventory.ini"
+        self.site = self.folder / "site.yml"  # the role alone
+        self.exports = ""  # what the environment of a host without ssh has, too
         self.port = free_port()
         self.children: list[subprocess.Popen[bytes]] = []
         self.undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
         (self.folder / "homes").mkdir()
+        self.site.write_text(SITE)
         self.programs.mkdir()
         for host, home in self.homes.items():
             if self.ssh:
@@ -126,8 +130,7 @@ class Team:
 
     def _local(self, host: str) -> str:
         python = self.folder / f"python-{host}"
-        environment = f"HOME={self.homes[host]} PATH={self.programs}:{PATH}"
-        python.write_text(f'#!/bin/sh\n{environment} exec /usr/bin/python3 "$@"\n')
+        python.write_text(f'#!/bin/sh\nHOME={self.homes[host]} {self.exports} exec /usr/bin/python3 "$@"\n')
         python.chmod(0o755)
         return f"ansible_connection=local ansible_python_interpreter={python}"
 
@@ -163,7 +166,7 @@ class Team:
         variables = {"rawr_report": str(self.folder / "report"), **variables}
         command = [self.ansible / "ansible-playbook", "-i", self.inventory, "-e", json.dumps(variables), *words]
         environment = {
-            "PATH": f"{self.ansible}:{PATH}",
+            "PATH": f"{self.programs}:{PATH}",
             "HOME": str(self.folder),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),

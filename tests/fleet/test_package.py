@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +19,8 @@ Package = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home/.profile").write_text('PATH="$HOME/.local/bin:$PATH"\n')
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def programs(tmp_path: Path) -> Path:
-    """What the host has on its PATH beside the system's own."""
-    (tmp_path / "programs").mkdir()
-    return tmp_path / "programs"
-
-
-@pytest.fixture
-def package(ansible: Path, collections: Path, home: Path, programs: Path) -> Package:
-    """Run the module; ``path`` is the host's PATH after ``programs``, ``check`` its check mode."""
-
-    def play(path: str = "/usr/bin:/bin", check: bool = False, **arguments: str) -> dict[str, Any]:
-        module = "ansible_collections.rawr.toolkit.plugins.modules.package"
-        done = subprocess.run(
-            [ansible / "python", "-m", module],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}}),
-            env={"HOME": str(home), "PATH": f"{programs}:{path}", "PYTHONPATH": str(collections), "LC_ALL": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.stdout, done.stderr
-        return dict(json.loads(done.stdout))
-
-    return play
+def package(module: Callable[..., dict[str, Any]]) -> Package:
+    return partial(module, "package")
 
 
 def test_a_host_whose_python_is_too_old_is_told_so(package: Package, programs: Path, home: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +124,58 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.pieces.append(data)
+
+
+MEASURE = """<script>
+const all = selector => [...document.querySelectorAll(selector)];
+const seen = e => ({text: getComputedStyle(e).color, behind: behind(e)});
+const behind = e => {
+  const own = getComputedStyle(e).backgroundColor;
+  return own !== 'rgba(0, 0, 0, 0)' || !e.parentElement ? own : behind(e.parentElement);
+};
+document.title = JSON.stringify({
+  title: document.title,
+  rows: all('tbody tr').length,
+  fits: document.documentElement.scrollWidth <= innerWidth,
+  worst: all('td.failed, td.unhealthy, td.unreachable').map(e => e.getBoundingClientRect().bottom <= innerHeight),
+  page: behind(document.body),
+  colours: all('.counts li, td, tbody th, section p, code, small').filter(e => e.innerText.trim()).map(seen),
+});
+</script>"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("scheme", "number"), [("light", 1), ("dark", 0)])
+def test_a_browser_shows_the_worst_on_the_first_screen_in_readable_colours(
+    written: Path, scheme: str, number: int
+) -> None:
+    if not shutil.which("chromium"):
+        pytest.skip("needs chromium")
+    page = written / "measured.html"
+    page.write_text((written / "report.html").read_text() + MEASURE)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={written}/profile"]
+    options += ["--window-size=1280,1000", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    options += [f"--blink-settings=preferredColorScheme={number}"]
+    dom = run("chromium", *options, "--dump-dom", page.as_uri()).stdout
+    told = re.findall(r"<title>(.*?)</title>", dom, re.DOTALL)[0]
+    seen = json.loads(html.unescape(told))
+    assert seen["title"] == "rawr: 50 machines"
+    assert (seen["rows"], seen["fits"]) == (50, True)
+    assert seen["worst"] == [True] * 8
+    assert (luminance(seen["page"]) > 0.5) == (scheme == "light")
+    poor = [each for each in seen["colours"] if contrast(each["text"], each["behind"]) < 4.5]
+    assert len(seen["colours"]) > 200
+    assert not poor, poor[:3]
+
+
+def luminance(colour: str) -> float:
+    """A colour's relative luminance (WCAG 2.1)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours; WCAG AA asks for 4.5 for text."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

@@ -12,7 +12,6 @@ from tests.conftest import snapshot
 from tests.fleet.hosts import Team
 
 pytestmark = pytest.mark.slow
-SITE = "[{hosts: all, gather_facts: false, roles: [rawr.toolkit.rawr], vars: {ansible_pipelining: true}}]\n"
 FIND = "Find each user's toolkit"
 CLONE = "Put the workspace there"
 ENTRY = "Put the entry in place, with an owner where one is asked for"
@@ -44,19 +43,17 @@ def test_a_roll_out_does_what_its_check_says_and_once_is_enough(
         assert two.at(host, "cat ~/.rawr/global-rawr-owner-path") == f"{two.homes[host]}/src/ws\n"
     assert {row["verdict"] for row in two.report()["rows"]} <= {"healthy", "warned"}, two.report()
 
-    site = two.folder / "site.yml"
-    site.write_text(SITE)
     different = {**asked, "rawr_fallback": "enable", "rawr_mode": "bun-symlink", "rawr_activate": True}
     before = snapshot(two.folder / "homes")
-    check = two.play(str(site), "--check", "--diff", **different)
+    check = two.play(str(two.site), "--check", "--diff", **different)
     assert snapshot(two.folder / "homes") == before
-    second = two.play(str(site), "--diff", **different)
+    second = two.play(str(two.site), "--diff", **different)
     assert (check.code, second.code) == (0, 0), check.screen + second.screen
     for host in two.hosts:
         assert check.changed(host) == second.changed(host) == [ENTRY, FALLBACK]
         assert check.diffs(host) == second.diffs(host) != {}
 
-    again = two.play(str(site), **different)
+    again = two.play(str(two.site), **different)
     for host in two.hosts:
         assert again.changed(host) == []
         assert [each["task"] for each in again.of(host, "ok")] == [FIND, CLONE, ENTRY, FALLBACK, DOCTOR]

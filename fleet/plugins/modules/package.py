@@ -99,9 +99,9 @@ print(json.dumps([found.version, fits]))
 def look(module):
     """The toolkit that is there: its executable, environment and version, and whether that is what is asked for."""
     toolkit = Toolkit(module)
-    prefix = os.path.dirname(os.path.dirname(os.path.realpath(toolkit.executable or "")))
+    prefix = os.path.dirname(os.path.dirname(os.path.realpath(toolkit.executable))) if toolkit.executable else ""
     version, satisfied, python = None, False, os.path.join(prefix, "bin/python")
-    if toolkit.executable and os.path.exists(python):
+    if prefix and os.path.exists(python):
         argv = [python, "-I", "-c", JUDGE, module.params["requirement"] or "rawr-install"]
         code, out, _ = module.run_command(argv)
         version, satisfied = json.loads(out) if code == 0 else (None, False)
