@@ -220,11 +220,9 @@ def project(tmp_path: Path) -> Path:
 
 
 def delete_public_name(project: Path, name: str) -> None:
-    path = project / "rawr_install/__init__.py"
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.strip() not in (f'"{name}",', f"{name} as {name},")]
-    assert len(lines) - len(kept) == 2
-    path.write_text("".join(kept))
+    path = project / "rawr_install/__init__.pyi"
+    (line,) = re.findall(rf"^ +{name} as {name},\n", path.read_text(), re.M)
+    path.write_text(path.read_text().replace(line, ""))
 
 
 def because(project: Path, argv: list[str]) -> tuple[int, list[str]]:
