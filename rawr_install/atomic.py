@@ -70,11 +70,6 @@ def write_file(path: str, data: bytes, mode: int = 0o644, durable: bool = True) 
     commit(stage_file(path, data, mode, durable), path, durable)
 
 
-def write_link(path: str, target: str, durable: bool = True) -> None:
-    """Replace ``path`` by a symbolic link in one step; raises OSError and then changes nothing."""
-    commit(stage_link(path, target), path, durable)
-
-
 def discard(name: str) -> None:
     """Remove a temporary file if it is there; a failure to tidy up never hides the real error."""
     try:

@@ -119,12 +119,6 @@ class Places:
 
         return platformdirs.user_state_dir("rawr", appauthor=False)
 
-    @cached_property
-    def config_dir(self) -> str:
-        import platformdirs
-
-        return platformdirs.user_config_dir("rawr", appauthor=False)
-
     @property
     def history_file(self) -> str:
         return os.path.join(self.state_dir, "history.json")

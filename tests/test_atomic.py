@@ -61,14 +61,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
     with pytest.raises(OSError):
         durable.write_file(str(target), b"data")
     with pytest.raises(OSError):
-        durable.write_link(str(target), "/somewhere")
+        durable.commit(durable.stage_link(str(target), "/somewhere"), str(target))
     assert (target / "kept").exists()
     assert os.listdir(tmp_path) == ["folder"]
 
 
 def test_a_link_swap_is_never_seen_absent(tmp_path: Path) -> None:
     link = tmp_path / "link"
-    durable.write_link(str(link), "/one", durable=False)
+    durable.commit(durable.stage_link(str(link), "/one"), str(link), durable=False)
     done = threading.Event()
     missed: list[FileNotFoundError] = []
 
@@ -82,7 +82,7 @@ def test_a_link_swap_is_never_seen_absent(tmp_path: Path) -> None:
     reader = threading.Thread(target=poll)
     reader.start()
     for turn in range(500):
-        durable.write_link(str(link), ("/one", "/two")[turn % 2], durable=False)
+        durable.commit(durable.stage_link(str(link), ("/one", "/two")[turn % 2]), str(link), durable=False)
     done.set()
     reader.join()
     assert not missed

@@ -55,7 +55,7 @@ def report(path: str) -> doctor.Report:
 
 def test_the_toolkits_own_files_lie_in_application_support(mac: FakeFilesystem) -> None:
     places, support = Places.from_environ({"HOME": HOME}), f"{HOME}/Library/Application Support/rawr"
-    assert (places.state_dir, places.config_dir) == (support, support)
+    assert places.state_dir == support
     own = (places.history_file, places.receipt_file, places.refresh_file, places.machine_lock, places.events_file)
     assert {path.rpartition("/")[0] for path in own} == {support}
 

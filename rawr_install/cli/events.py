@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
 
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, show
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
-from rawr_install.events import reader as eventlog
-from rawr_install.events.reader import Choice, Line
+from rawr_install.events import reader
+from rawr_install.events.reader import Choice
 from rawr_install.events.telemetry import unix_ms
 from rawr_install.paths import Places
+from rawr_install.report import Line, Span
 
 EXAMPLES = """
 rawr-install events --since 1h                what happened in the last hour
@@ -23,7 +26,9 @@ rawr-install events --follow --json           one compact JSON object a line, wi
 
 The log is on this machine only. RAWR_EVENTS=off records nothing.
 """
+_WIDTH = len("rawr-install plugins web disable")  # the longest name of a command that changes something
 _COMMON = ("eventId", "ts", "type", "pid", "runId", "workflowId", "status", "detail")
+Event = dict[str, Any]
 
 
 @command("events", epilog=EXAMPLES)
@@ -34,53 +39,80 @@ _COMMON = ("eventId", "ts", "type", "pid", "runId", "workflowId", "status", "det
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type, or all under it (lock, run.failed)."
 )
+@click.option("--verbose", "-v", is_flag=True, help="Show every event, a run's start too, with all its fields.")
 @click.pass_context
-def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str]) -> Result:
-    """Show what changing commands did on this machine, and what happened at the locks."""
+def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str], verbose: bool) -> Result:
+    """Show what changing commands did on this machine, and what happened at the locks; the newest comes last."""
     path = Places.from_environ(os.environ).events_file
-    choice = Choice(eventlog.parse_since(since, unix_ms()) if since else "", types)
+    choice = Choice(reader.parse_since(since, unix_ms()) if since else "", types)
+    write = _raw if verbose else _sentence
     try:
         if follow:
-            return _follow(path, choice, as_json=JSON_KEY in ctx.meta)
-        return _listing(path, choice)
+            return _follow(path, choice, _as_json if JSON_KEY in ctx.meta else write)
+        return _listing(path, choice, write)
     except BrokenPipeError:
         raise  # the reader of our output went away; the log is fine
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _listing(path: str, choice: Choice) -> Result:
-    lines = list(eventlog.read(path))
-    chosen = [line for line in lines if line.event is None or choice.takes(line.event)]
+def _listing(path: str, choice: Choice, write: Callable[[Event], Line]) -> Result:
+    lines = list(reader.read(path))
+    chosen = [line.event for line in lines if line.event is not None and choice.takes(line.event)]
     strange = [line.text for line in lines if line.event is None]
-    data = {"path": path, "events": [line.event for line in chosen if line.event], "unreadable": strange}
-    shown = [shown_line(line) for line in chosen] or [f"No events in {path}."]
-    warnings = [f"{len(strange)} lines in {path} are torn or no events of ours."] if strange else []
-    return Result(data, shown, warnings)
+    data = {"path": path, "events": chosen, "unreadable": strange}
+    ended = {event.get("runId") for event in chosen if event["type"] in ("run.completed", "run.failed")}
+    shown = [write(event) for event in chosen if write is _raw or not _is_start_of(event, ended)]
+    warnings = [f"{len(strange)} lines in {path} are torn or no events of ours (--json shows them)."] if strange else []
+    return Result(data, shown or [f"No events in {path}."], warnings)
 
 
-def _follow(path: str, choice: Choice, as_json: bool) -> Result:
-    """Print line by line: what has no end cannot be returned as one outcome."""
+def _is_start_of(event: Event, ended: Collection[object]) -> bool:
+    return event["type"] == "run.started" and event.get("runId") in ended
+
+
+def _follow(path: str, choice: Choice, write: Callable[[Event], Line]) -> Result:
+    """Print line by line: what has no end cannot be returned as one result."""
     try:
-        for line in _wanted(eventlog.follow(path), choice):
-            show([well_formed(json.dumps(line.event)) if as_json else shown_line(line)])
+        for line in reader.follow(path):
+            if line.event and choice.takes(line.event):
+                show([write(line.event)])
     except KeyboardInterrupt:
         raise SystemExit(0) from None  # Ctrl-C is how a person says "enough"
     raise AssertionError("a followed log has no end")
 
 
-def _wanted(lines: Iterator[Line], choice: Choice) -> Iterator[Line]:
-    return (line for line in lines if line.event and choice.takes(line.event))
+def _as_json(event: Event) -> Line:
+    return well_formed(json.dumps(event))
 
 
-def shown_line(line: Line) -> str:
-    """One line for a person: time, type, what it is about, and its other fields."""
-    event = line.event
-    if event is None:
-        return f"? {line.text[:200]}"
+def _raw(event: Event) -> Line:
+    """Everything that the event holds: time, type, what it is about, and its other fields."""
     words = [str(event[name]) for name in ("ts", "type", "workflowId", "detail") if event.get(name) is not None]
-    others = [f"{name}={json.dumps(value)}" for name, value in event.items() if name not in _COMMON]
-    return "  ".join((*words, *others))
+    return "  ".join((*words, *(f"{name}={json.dumps(value)}" for name, value in event.items() if name not in _COMMON)))
+
+
+def _sentence(event: Event) -> Line:
+    """When, what and how it ended, for a person."""
+    output = event.get("output")
+    output = output if isinstance(output, dict) else {}
+    spent = output.get("durationMs", event.get("waitedMs"))
+    seconds = f"{spent / 1000:.1f} s" if isinstance(spent, (int, float)) else ""
+    what = str(event.get("workflowId") or event["type"])
+    head = f"{_local_time(str(event['ts']))}  {seconds:>7}  {what:<{_WIDTH}}  "
+    if event["type"] == "run.failed":
+        code = output.get("code")
+        said = str(event.get("detail") or "").partition("\n")[0]
+        return (head, Span(f"failed: {said}" + (f" [{code}]" if code else ""), "fail"))
+    ends = {"run.completed": "done", "run.started": "started; no end is recorded"}
+    return head + ends.get(str(event["type"]), str(event.get("root") or event.get("detail") or ""))
+
+
+def _local_time(moment: str) -> str:
+    try:
+        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return moment
 
 
 def _unreadable(path: str, error: OSError) -> RawrError:

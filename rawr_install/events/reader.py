@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from rawr_install.events.telemetry import iso
 
 # Longer than any line of ours; a foreign file without line ends is read in such pieces.
 _PIECE = 1 << 16
+READ_LIMIT = 8 << 20  # bytes; our own log is rotated at an eighth of that
 _OPENING = '{"eventId":'
 _POLL_SECONDS = 0.2
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -65,9 +68,11 @@ class _Source:
 
     def lines(self) -> Iterator[Line]:
         """The whole lines that are there now."""
-        if os.fstat(self.file.fileno()).st_size < self.file.tell():
+        size = os.fstat(self.file.fileno()).st_size
+        if size < self.file.tell():
             self.file.seek(0)  # emptied by hand
-        while data := self.file.read(_PIECE):
+        # No further than the size: a file that grows as fast as it is read has no end.
+        while data := self.file.read(min(_PIECE, size - self.file.tell())):
             *whole, self._pending = (self._pending + data).split(b"\n")
             for raw in whole:
                 yield from parse(raw)
@@ -126,10 +131,19 @@ def _open_both(path: str) -> list[_Source]:
 
 
 def _open(path: str) -> _Source | None:
+    """The log at ``path``, or None; of a file that is larger than any log of ours only its last :data:`READ_LIMIT`."""
     try:
-        return _Source(open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb"))
+        file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except FileNotFoundError:
         return None
+    info = os.fstat(file.fileno())
+    if not stat.S_ISREG(info.st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    if info.st_size > READ_LIMIT:
+        file.seek(info.st_size - READ_LIMIT)
+        file.readline(_PIECE)
+    return _Source(file)
 
 
 # -- choosing --------------------------------------------------------------

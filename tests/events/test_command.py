@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,12 +43,42 @@ def test_events_are_listed_whole_and_strange_lines_are_named(machine: Machine, p
 
 def test_a_person_sees_one_line_an_event_and_no_escape_codes(machine: Machine, path: Path) -> None:
     append(path, line(1, root="/w\x1b[31m", holder={"pid": 7}), "\n\x1b[2Jforeign\n")
-    ran = machine.rawr_install("events")
-    first, second = ran.out.splitlines()
-    assert first.startswith("2026-01-01T00:00:00.000Z  lock.lost  ")
-    assert 'holder={"pid": 7}' in first
-    assert second == "? \\x1b[2Jforeign"
-    assert "\x1b" not in ran.out + ran.err
+    ran = machine.rawr_install_process("events", env={"TZ": "XXX-2"})
+    [shown] = ran.out.splitlines()
+    assert shown == f"2026-01-01 02:00:00           {'lock.lost':<32}  /w\\x1b[31m"
+    assert "1 lines" in ran.err
+    [raw] = machine.rawr_install("events", "--verbose").out.splitlines()
+    assert raw.startswith("2026-01-01T00:00:00.000Z  lock.lost  ")
+    assert 'holder={"pid": 7}' in raw
+    assert "\x1b" not in ran.out + ran.err + raw
+
+
+def test_a_run_is_one_line_and_a_failure_says_why_in_red(machine: Machine) -> None:
+    machine.rawr_install("fallback", "enable")
+    machine.rawr_install("activate", "/nowhere")
+    done, failed = machine.rawr_install("events").out.splitlines()
+    assert re.fullmatch(r"[-\d]{10} [:\d]{8}    \d\.\d s  rawr-install fallback enable +done", done)
+    assert failed.endswith("folder. [NOT_A_WORKSPACE]") and "rawr-install activate" in failed
+    assert "\x1b[1;31mfailed: " in machine.rawr_install("events", env={"FORCE_COLOR": "1"}).out
+    assert len(machine.rawr_install("events", "--verbose").out.splitlines()) == 4
+    begun = machine.rawr_install("events", "--type", "run.started").out
+    assert begun.count("started; no end is recorded") == 2
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_file_is_not_read_and_not_waited_for(machine: Machine, path: Path, kind: str) -> None:
+    os.mkfifo(path) if kind == "fifo" else path.symlink_to("/dev/zero")
+    for words in ((), ("--follow",)):
+        ran = machine.rawr_install("events", *words, "--json")
+        assert (ran.code, ran.json["error"]["code"]) == (1, "EVENTS_UNREADABLE")
+
+
+def test_of_a_file_that_is_no_log_of_ours_only_the_end_is_read(machine: Machine, path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+        file.seek(1 << 40)
+        file.write(f"\n{line(7)}\n".encode())
+    assert [event["number"] for event in machine.rawr_install("events", "--json").json["data"]["events"]] == [7]
 
 
 def test_type_and_since_choose(machine: Machine, path: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import rawr_install
 from rawr_install import (
     REQUIRED_RUN_LIFECYCLE_EVENT_TYPES,
     REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT,
@@ -105,10 +104,6 @@ def test_the_lifecycle_tables_are_the_contracts() -> None:
     assert REQUIRED_RUN_LIFECYCLE_EVENT_TYPES == ("run.started", "run.completed", "run.failed")
     table = {kind: set(statuses) for kind, statuses in REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT.items()}
     assert table == {kind: ALLOWED[kind] for kind in REQUIRED_RUN_LIFECYCLE_EVENT_TYPES}
-
-
-def test_the_public_names_come_from_the_package_itself() -> None:
-    assert set(rawr_install._PUBLIC["events.telemetry"]) <= set(dir(rawr_install))
 
 
 def links(run_id: str = "r1", base: str = "http://host", **words: Any) -> list[dict[str, Any]]:
