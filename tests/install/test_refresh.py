@@ -22,7 +22,7 @@ if not shutil.which("git"):
 class Repository:
     """A workspace in a git repository whose hooks are ours, with a branch ``other`` that changes what matters."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, made: Path | None = None) -> None:
         self.machine = machine
         self.calls = machine.folder / "calls"
         wrapper = machine.folder / "tools/rawr-install"
@@ -34,7 +34,11 @@ class Repository:
             "[user]\nname = A\nemail = a@example.org\n[init]\ndefaultBranch = main\n"
             f'[core]\nhooksPath = "{HOOKS}"\n[advice]\ndetachedHead = false\n[pull]\nrebase = false\n'
         )
-        self.root = make_workspace(machine.folder / "work space")
+        self.root = machine.folder / "work space"
+        shutil.copytree(made, self.root, symlinks=True) if made else self.make()
+
+    def make(self) -> None:
+        make_workspace(self.root)
         (self.root / "plugins/one").mkdir()
         (self.root / "plugins/one/package.json").write_text("{}\n")
         self.git("init", "-q")
@@ -76,9 +80,15 @@ class Repository:
         return os.path.lexists(self.machine.entry)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace, with its twenty runs of git behind it."""
+    return Repository(Machine(tmp_path_factory.mktemp("made"))).root
+
+
 @pytest.fixture
-def repository(machine: Machine) -> Repository:
-    return Repository(machine)
+def repository(machine: Machine, made: Path) -> Repository:
+    return Repository(machine, made)
 
 
 def merge_commit(repository: Repository) -> None:
