@@ -234,12 +234,12 @@ def _judge_neighbour(found: Found) -> str:
 
 
 def _judge_peer(found: Found, watched: Watched) -> str:
-    if not watched.settled:
+    if not (watched.settled if watched.is_open is False else watched.old):
         return ""
     bearers = processes.bearers(found.pid)
     if all(processes.began_after(pid, found.acquired) for pid in bearers):
         if watched.is_open is None:
-            return "stale: old, and its process is dead" if watched.old else ""
+            return "stale: old, and its process is dead"
         return "its process id was used again" if bearers else "its process is dead"
     # A peer closes its file, then removes the name: only one that was stopped in between takes a minute for it.
     closed_for_good = watched.is_open is False and watched.old

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import signal
 import time
@@ -17,6 +18,8 @@ from functools import lru_cache
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, fixed since Linux 3.8
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD in proc(5)'s flags
+_PS = "/bin/ps"
+_PS_SECONDS = 0.5
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS counts sleep in CLOCK_MONOTONIC
 
 
@@ -57,15 +60,41 @@ def start_ticks(pid: int) -> int:
 
 
 def began_after(pid: int, moment: float) -> bool:
-    """Whether the process that has this pid started after ``moment`` (seconds since the epoch), or is a kernel thread.
+    """Whether the process that has this pid cannot be the one that had it at ``moment`` (seconds since the epoch).
 
-    Then it is not the one that had the pid at that moment. False where that cannot be known.
+    It started later, is a kernel thread, or (where ps(1) has to tell) a zombie. False where that cannot be known.
     """
+    if not os.path.isdir("/proc/self"):
+        state, began = _ask_ps(pid, int(time.monotonic()))
+        return state.startswith("Z") or began > moment
     fields = _stat_fields(pid)
     if len(fields) < 20:
         return False
     # Not the "btime" of /proc/stat: that has whole seconds.
     return bool(int(fields[6]) & _KERNEL_THREAD) or booted_at() + int(fields[19]) / os.sysconf("SC_CLK_TCK") > moment
+
+
+@lru_cache(maxsize=1)
+def _ask_ps(pid: int, _second: int) -> tuple[str, float]:
+    """The state of the process and the second in which it started, since the epoch; asked once a second at most."""
+    import subprocess
+    from calendar import timegm
+
+    command, in_english = [_PS, "-o", "state=,lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC0"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd="/",
+            env=in_english,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PS_SECONDS,
+        )
+        state, *began = done.stdout.split()
+        return state, timegm(time.strptime(" ".join(began), "%a %b %d %H:%M:%S %Y"))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return "", -math.inf
 
 
 def is_dead(pid: int) -> bool:

@@ -31,6 +31,7 @@ from tests.state.conftest import (
     once_at,
     program,
 )
+from tests.support.masked import needs_proc
 from tests.support.peers.actors import Actor, crowd
 
 
@@ -203,6 +204,7 @@ class guard_taken(nothing):  # noqa: N801
         self.file.close()
 
 
+@needs_proc
 @pytest.mark.parametrize("waits_for", ["the turn", "the lease"])
 def test_control_c_while_waiting_leaves_nothing_and_loses_no_place(root: Path, waits_for: str) -> None:
     with crowd("python", "python") as (holder, head):
@@ -221,6 +223,7 @@ def test_control_c_while_waiting_leaves_nothing_and_loses_no_place(root: Path, w
     assert litter(root) == []
 
 
+@needs_proc
 def test_an_interpreter_that_exits_while_a_thread_waits_leaves_nothing_behind(root: Path) -> None:
     with Actor.python() as holder:
         holder.send("hold", root, ms=1000, ids=["held"])
@@ -320,6 +323,7 @@ def _held_by(child: int, root: Path) -> list[str]:
     return [name for name in names if name.startswith(("state.lock", "state.guard", "#"))]
 
 
+@needs_proc
 def test_threads_that_mutate_while_others_fork_leave_no_lock_to_the_children(root: Path) -> None:
     children, stop = [], threading.Event()
 
@@ -348,6 +352,7 @@ def test_threads_that_mutate_while_others_fork_leave_no_lock_to_the_children(roo
     assert len(enabled(root)) == 100
 
 
+@needs_proc
 def test_case_37_a_program_started_inside_the_change_inherits_no_descriptor(root: Path) -> None:
     listed: list[str] = []
 

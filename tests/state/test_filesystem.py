@@ -40,6 +40,7 @@ from tests.state.conftest import (
     program,
     strace,
 )
+from tests.support.masked import needs_proc
 from tests.support.peers.actors import NODE, Actor, needs_node
 
 REPORT = """
@@ -118,6 +119,7 @@ def test_case_42_short_writes_end_in_a_complete_file_and_a_complete_lease(
     assert json.loads(seen[0])["owner"]["beacon"] is True and seen[0].endswith(b"\n")
 
 
+@needs_proc
 @needs_strace
 def test_case_44_the_calls_come_in_the_order_that_durability_needs(root: Path) -> None:
     mutate(root, add("old"))
@@ -476,6 +478,7 @@ def test_the_last_good_copy_is_a_file_of_its_own(root: Path) -> None:
     assert durable.temporary_name(str(copy)).startswith(str(folder(root)))
 
 
+@needs_proc
 def test_a_thousand_roots_cost_no_thousand_descriptors(root: Path) -> None:
     for number in range(200):
         (root / str(number)).mkdir()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from tests.install.steps import MUTATING, lost_in_a_power_cut, steps_of
 from tests.state.conftest import add, mutate, needs_strace, program, strace
+from tests.support.masked import needs_proc
 
 
+@needs_proc
 @needs_strace
 def test_a_power_cut_takes_neither_the_new_state_nor_its_name(root: Path) -> None:
     mutate(root, add("old"))

@@ -41,6 +41,7 @@ from tests.state.conftest import (
     sleeper,
     strace,
 )
+from tests.support.masked import needs_proc
 from tests.support.peers.actors import (
     CONTAINER,
     HERE,
@@ -95,6 +96,7 @@ def between_close_and_removal(root: Path, within: Sequence[str] = ()) -> Iterato
     assert not lock_file(root).exists()
 
 
+@needs_proc
 @needs_node
 @pytest.mark.parametrize(
     "within", [(), pytest.param(CONTAINER, marks=needs_containers)], ids=["here", "in a container"]
@@ -198,6 +200,7 @@ def test_a_kernel_thread_never_was_a_peer(root: Path, short_grace: None) -> None
     assert mutate(root).takeover == "its process id was used again"
 
 
+@needs_proc
 def test_an_older_process_that_has_the_pid_holds_it_for_a_minute_unless_it_is_stopped(
     root: Path, short_grace: None
 ) -> None:
@@ -259,6 +262,7 @@ def test_whoever_was_stopped_has_watched_nothing(root: Path) -> None:
     assert enabled(root) == ["mine", "peer"]
 
 
+@needs_proc
 def test_waiters_watch_the_lock_while_they_queue(root: Path) -> None:
     with sleeper() as pid, Actor.python() as head:
         leave_lock(root, lease_of(pid))
@@ -289,6 +293,7 @@ def test_a_holder_on_another_kernel_is_waited_for_on_both_sides(root: Path, tmp_
     assert [(report["lost"], report["errors"], report["takeovers"]) for report in reports] == [(0, [], [])] * 2
 
 
+@needs_proc
 @pytest.mark.parametrize(
     ("made", "proof"),
     [
@@ -308,6 +313,7 @@ def test_a_lease_of_ours_without_a_beacon_goes_by_a_pid_of_our_own_namespace_alo
         assert is_refused(root)
 
 
+@needs_proc
 def test_a_lease_of_ours_without_a_beacon_whose_pid_was_used_again_is_taken(root: Path) -> None:
     with sleeper() as pid:
         began = processes.start_ticks(pid)

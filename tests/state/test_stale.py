@@ -33,6 +33,7 @@ from tests.state.conftest import (
     ours,
     sleeper,
 )
+from tests.support.masked import needs_proc
 from tests.support.peers.actors import CONTAINER, Actor, crowd, needs_containers, needs_node
 
 SOON = 3.0  # seconds that a dead peer may block; a timeout, not a measurement
@@ -57,6 +58,7 @@ def test_case_11_a_killed_node_holder_blocks_nobody(root: Path) -> None:
     assert mutate(root, lock_timeout=SOON).takeover == "its process is dead"
 
 
+@needs_proc
 def test_case_12_a_writer_killed_at_any_point_leaves_old_or_new_and_no_litter(root: Path) -> None:
     mutate(root, add("old"))
     for number, point in enumerate(["prepared", "turn", "leased", "staged", "checked", "committed", "released"]):
@@ -70,6 +72,7 @@ def test_case_12_a_writer_killed_at_any_point_leaves_old_or_new_and_no_litter(ro
         assert litter(root) == [], point
 
 
+@needs_proc
 def test_case_13_a_peers_pid_that_was_used_again_is_found_out_after_two_seconds(root: Path) -> None:
     with sleeper() as pid:
         leave_lock(root, lease_of(pid))
@@ -78,6 +81,7 @@ def test_case_13_a_peers_pid_that_was_used_again_is_found_out_after_two_seconds(
         assert time.monotonic() - began >= 2.0  # a lower bound: the proof needs it
 
 
+@needs_proc
 def test_case_14_a_zombie_is_dead(root: Path, short_grace: None) -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -246,6 +250,7 @@ def test_case_26_a_python_holder_in_another_pid_namespace_is_waited_for(root: Pa
     assert enabled(root) == ["held", "mine"]
 
 
+@needs_proc
 @needs_containers
 def test_a_python_holder_killed_in_another_pid_namespace_blocks_nobody(root: Path) -> None:
     with Actor.python(within=CONTAINER) as holder:
@@ -296,6 +301,7 @@ def test_case_54_another_users_lease_that_cannot_be_read_is_treated_as_living(
     assert lock_file(open_root).exists()
 
 
+@needs_proc
 def test_an_abandoned_lease_in_our_own_name_is_no_lease_of_ours(root: Path, short_grace: None) -> None:
     leave_lock(root, lease_of(os.getpid()))
     assert mutate(root).takeover == "its process id was used again"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rawr_install.state import store as state
+from tests.support.masked import needs_proc
 from tests.support.peers.actors import Actor
 
 ROOT = Path(__file__).parents[3]
@@ -83,6 +84,7 @@ def add_last(root: Path) -> list[str]:
     return enabled
 
 
+@needs_proc
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, -signal.SIGTERM)])
 def test_a_signal_ends_a_waiter_at_once_and_nobody_waits_for_it(
     tmp_path: Path, holder: Actor, number: int, code: int
@@ -96,6 +98,7 @@ def test_a_signal_ends_a_waiter_at_once_and_nobody_waits_for_it(
     assert add_last(tmp_path) == ["last"]
 
 
+@needs_proc
 def test_a_signal_handler_that_raises_ends_the_wait_and_the_lock_can_be_used_again(
     tmp_path: Path, holder: Actor
 ) -> None:
@@ -119,6 +122,7 @@ def test_a_signal_handler_that_raises_ends_the_wait_and_the_lock_can_be_used_aga
     assert add_last(tmp_path) == ["again", "last"]
 
 
+@needs_proc
 @pytest.mark.parametrize("point", ["busy", "queued"])
 def test_the_interpreter_exits_while_a_thread_waits(tmp_path: Path, holder: Actor, point: str) -> None:
     code = (
@@ -161,6 +165,7 @@ leave.set(); thread.join()
     assert add_last(tmp_path) == ["last", "thread"]
 
 
+@needs_proc
 def test_a_child_forked_inside_the_change_does_not_keep_its_killed_parents_lock_alive(tmp_path: Path) -> None:
     code = """
 def inside():

@@ -41,6 +41,16 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in path.read_text().split()] if path.exists() else []
 
 
+def _has_stopped(child: int) -> bool:
+    """Whether a process of ours has stopped since it was asked last; needs no ``/proc``."""
+    pid, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
+    return pid == child and os.WIFSTOPPED(status)
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 class Actor:
     """One serving process; a context manager that leaves no process behind."""
 
@@ -121,8 +131,8 @@ class Actor:
 
     def wait_stopped(self) -> None:
         """Return once the process is stopped by a signal."""
-        deadline = time.monotonic() + PATIENCE
-        while Path(f"/proc/{self.innermost}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        deadline, pid = time.monotonic() + PATIENCE, self.innermost
+        while not (_has_stopped(pid) if pid == self.pid else _is_stopped(pid)):
             assert time.monotonic() < deadline, f"{self._process.args!r} does not stop"
             time.sleep(0.002)
 
