@@ -61,13 +61,13 @@ class EarlyResult(Exception):  # noqa: N818 - an answer, not an error
 
 
 def help_result(ctx: click.Context) -> Result:
-    """The command's help page as an result."""
+    """The command's help page as a result."""
     text = ctx.get_help()
     return Result({"help": text}, text.split("\n"))
 
 
 class HelpMixin:
-    """Makes ``--help`` an result like any other, so that ``--help --json`` is one document too."""
+    """Makes ``--help`` a result like any other, so that ``--help --json`` is one document too."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
         return click.Option(
@@ -86,13 +86,25 @@ def _answer_with_help(ctx: click.Context, _param: click.Parameter, wanted: bool)
 
 
 class Command(HelpMixin, click.Command):
-    """A click command whose help page is an result."""
+    """A click command whose help page is a result."""
 
 
 class Group(HelpMixin, click.Group):
-    """A click group whose help page is an result; its subcommands are Commands."""
+    """A click group whose help page is a result; its subcommands are Commands."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but that a wrong name is answered with the right one: click knows no names of a lazy group."""
+        name, names = args[0], self.list_commands(ctx)
+        if name in names or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        close = " or ".join(repr(each) for each in get_close_matches(name, names, 2))
+        raise click.UsageError(f"No such command {name!r}." + (f" Did you mean {close}?" if close else ""), ctx)
 
 
 class LazyGroup(Group):
@@ -127,6 +139,7 @@ def command(
     """
 
     def wrap(body: Body) -> click.Command:
+        attrs.setdefault("help", help_of(body))
         made = click.command(name, cls, epilog=_verbatim(epilog), **attrs)(_recorded(body) if changes else body)
         made.params += [*(_changing_options() if changes else ()), json_option()]
         for param in made.params:
@@ -135,6 +148,21 @@ def command(
         return made
 
     return wrap
+
+
+def help_of(body: Callable[..., object] | None) -> str | None:
+    """The docstring, also where ``python -OO`` has left it out: then from the source."""
+    if body is None or body.__doc__:
+        return body and body.__doc__
+    import ast
+    import inspect
+    import textwrap
+
+    try:
+        found = ast.parse(textwrap.dedent(inspect.getsource(body))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return ast.get_docstring(found) if isinstance(found, ast.FunctionDef) else None
 
 
 class _Folder(click.types.StringParamType):
@@ -168,6 +196,7 @@ def group(name: str, cls: type[Group] = Group, **attrs: object) -> Callable[[Cal
     """Make a click group; called without a subcommand it is wrong usage (2) that names its subcommands."""
 
     def wrap(body: Callable[..., None]) -> click.Group:
+        attrs.setdefault("help", help_of(body))
         made = click.group(name, cls, **attrs)(body)
         made.params.append(json_option())
         return made
@@ -222,7 +251,7 @@ def show(lines: Iterable[Line]) -> None:
 
 
 def emit(context: Context, result: Result) -> int:
-    """Print an result in the form asked for; returns the exit code."""
+    """Print a result in the form asked for; returns the exit code."""
     if context.json:
         print(_document(context, result))
     else:

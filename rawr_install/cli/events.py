@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, show
+from rawr_install.cli.terminal import local_time
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
 from rawr_install.events import reader
@@ -99,20 +99,13 @@ def _sentence(event: Event) -> Line:
     spent = output.get("durationMs", event.get("waitedMs"))
     seconds = f"{spent / 1000:.1f} s" if isinstance(spent, (int, float)) else ""
     what = str(event.get("workflowId") or event["type"])
-    head = f"{_local_time(str(event['ts']))}  {seconds:>7}  {what:<{_WIDTH}}  "
+    head = f"{local_time(str(event['ts']))}  {seconds:>7}  {what:<{_WIDTH}}  "
     if event["type"] == "run.failed":
         code = output.get("code")
         said = str(event.get("detail") or "").partition("\n")[0]
         return (head, Span(f"failed: {said}" + (f" [{code}]" if code else ""), "fail"))
     ends = {"run.completed": "done", "run.started": "started; no end is recorded"}
     return head + ends.get(str(event["type"]), str(event.get("root") or event.get("detail") or ""))
-
-
-def _local_time(moment: str) -> str:
-    try:
-        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return moment
 
 
 def _unreadable(path: str, error: OSError) -> RawrError:

@@ -17,6 +17,7 @@ from rawr_install.cli.base import (
     LazyGroup,
     Result,
     emit,
+    help_of,
     help_result,
     json_option,
     print_error,
@@ -29,7 +30,7 @@ COMMANDS = {
     "deactivate": "setup:deactivate",
     "rollback": "setup:rollback",
     "uninstall": "setup:uninstall",
-    "history": "setup:history",
+    "history": "history:history",
     "refresh": "refresh:refresh",
     "which": "which:which",
     "doctor": "doctor:doctor",
@@ -105,6 +106,7 @@ def root(ctx: click.Context) -> None:
 
 
 root.params.append(json_option())
+root.help = root.help or help_of(root.callback)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -185,7 +187,7 @@ def _tab_pressed() -> str:
 
 def _usage(error: click.UsageError) -> UsageError:
     path = error.ctx.command_path if error.ctx else "rawr-install"
-    message = error.format_message()
+    message = " ".join(error.format_message().split())
     if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the whole help page
         group = error.ctx.command
         named = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else ""
@@ -203,8 +205,13 @@ def _bug(error: Exception) -> RawrError:
 
 
 def _canonical(words: list[str]) -> list[str]:
-    """``doctor:global`` is ``doctor global`` (the colon is how the workspace CLI spells topics)."""
-    return ["doctor", "global", *words[1:]] if words[:1] == ["doctor:global"] else words
+    """``doctor:global`` (so the workspace CLI spells topics) and ``doctor`` alone are ``doctor global``."""
+    at = next((number for number, word in enumerate(words) if not word.startswith("-")), len(words))
+    before, name, after = words[:at], words[at : at + 1], words[at + 1 :]
+    alone = name == ["doctor"] and all(word.startswith("-") and word not in ("-h", "--help") for word in after[:1])
+    if name == ["doctor:global"] or (alone and "global" not in after):
+        return [*before, "doctor", "global", *after]
+    return words
 
 
 def _before_dashes(words: list[str]) -> list[str]:

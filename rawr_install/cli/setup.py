@@ -1,4 +1,4 @@
-"""``install``, ``activate``, ``deactivate``, ``rollback``, ``uninstall``, ``history``: what changes the machine."""
+"""``install``, ``activate``, ``deactivate``, ``rollback``, ``uninstall``: what changes the machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, log
+from rawr_install.cli.terminal import tilde
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.install import operations
@@ -155,16 +156,6 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
     return outcome._replace(lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
 
 
-@command("history")
-def history() -> Result:
-    """List the changes that this toolkit has made, oldest first."""
-    from rawr_install.machine.history import read
-
-    records = read(_places().history_file)
-    lines = [line for record in records for line in _record_lines(record.to_json())]
-    return Result({"records": [record.to_json() for record in records]}, lines or ["No changes yet."])
-
-
 # -- words ---------------------------------------------------------------------
 
 
@@ -216,9 +207,7 @@ def _because(done: Done) -> str:
 
 
 def _tilde(path: object) -> str:
-    """A path for a person: the home folder is ``~``."""
-    home, shown = _places().home, str(path)
-    return "~" + shown.removeprefix(home) if shown == home or shown.startswith(home + "/") else shown
+    return tilde(str(path), _places().home)
 
 
 def _owner_lines(done: Done) -> list[str]:
@@ -261,20 +250,6 @@ def _need_lines(needs: Iterable[bun.Need]) -> list[str]:
         lines.append(f"This checkout still needs: {need.summary}")
         lines += [f"  try: {shlex.join(need.remedy)}"] if need.remedy else []
     return lines
-
-
-def _record_lines(record: dict[str, Any]) -> list[str]:
-    steps = [change for change in record["changes"] if change["role"] != "receipt"]
-    head = f"{record['id']:>4}  {record['at']}  {record['command']}"
-    lines = [head if record["status"] == "done" else f"{head} ({record['status']})"]
-    return lines + [f"      {each['path']}: {_shown(each['before'])} -> {_shown(each['after'])}" for each in steps]
-
-
-def _shown(value: dict[str, Any]) -> str:
-    if value["kind"] == "file":
-        first = str(value["text"]).partition("\n")[0]
-        return "the shell entry" if first.startswith("#!") else first or "(empty)"
-    return str(value.get("target") or {"absent": "nothing", "kept": "a foreign file"}[value["kind"]])
 
 
 def _answer(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rawr_install.cli.base import Result, command, group
+from rawr_install.cli.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import StateError
 from rawr_install.state.status import Inspection, look
@@ -25,6 +26,7 @@ _timeout = click.option(
     metavar="SECONDS",
     help="How long to wait for the lock (default: 5).",
 )
+SHOWN = 40  # plugins of a list on the screen
 
 
 @group("state")
@@ -75,10 +77,25 @@ def _state_lines(state: RepoState | None) -> list[str]:
         return []
     plugins = state["plugins"]
     return [
-        f"Enabled: {', '.join(plugins['enabled']) or 'none'}",
-        f"Disabled: {', '.join(plugins.get('disabled', [])) or 'none'}",
+        *_listed("Enabled", plugins["enabled"]),
+        *_listed("Disabled", plugins.get("disabled", [])),
         f"Last updated: {plugins['lastUpdatedAt']}",
     ]
+
+
+def _listed(title: str, names: list[str]) -> list[str]:
+    """The names behind their title, wrapped, and no more of them than fit a screen."""
+    import textwrap
+
+    left = len(names) - SHOWN
+    text = ", ".join(names[:SHOWN]) + (f" and {left:,} more (--json lists them all)" if left > 0 else "")
+    return textwrap.wrap(
+        f"{title}: {text or 'none'}",
+        stdout().width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _lock_line(seen: Inspection) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import locale
 import os
 import sys
+from datetime import datetime
 from typing import NamedTuple
 
 from rawr_install.report import Line, Span, printable
@@ -39,6 +40,19 @@ class Terminal(NamedTuple):
         text, style = span if isinstance(span, Span) else (span, "")
         plain = printable(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
         return f"\x1b[{_STYLES[style]}m{plain}\x1b[0m" if style and self.colour else plain
+
+
+def local_time(moment: str) -> str:
+    """An ISO 8601 moment as a person's clock shows it; what is none stays as it is."""
+    try:
+        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return moment
+
+
+def tilde(path: str, home: str) -> str:
+    """``path`` with the home folder as ``~``."""
+    return "~" + path.removeprefix(home) if path == home or path.startswith(home + "/") else path
 
 
 def stdout() -> Terminal:

@@ -19,7 +19,7 @@ from tests.conftest import Machine
 
 @pytest.mark.parametrize(
     "words",
-    [["--nope"], ["nope"], ["install", "--nope"], ["activate", "a", "b"], ["doctor", "nope"], ["doctor"], ["trust"]],
+    [["--nope"], ["nope"], ["install", "--nope"], ["activate", "a", "b"], ["doctor", "nope"], ["state"], ["trust"]],
     ids=" ".join,
 )
 def test_wrong_usage_is_one_document_with_code_usage_and_exit_code_2(machine: Machine, words: list[str]) -> None:
@@ -32,7 +32,7 @@ def test_wrong_usage_is_one_document_with_code_usage_and_exit_code_2(machine: Ma
     assert document["meta"]["schemaVersion"] == 1
 
 
-@pytest.mark.parametrize("group", ["fallback", "trust", "state", "plugins", "doctor", "plugins web"])
+@pytest.mark.parametrize("group", ["fallback", "trust", "state", "plugins", "plugins web"])
 def test_a_group_without_a_subcommand_names_them_in_one_sentence(machine: Machine, group: str) -> None:
     ran = machine.rawr_install(*group.split())
     first, *rest = ran.err.splitlines()

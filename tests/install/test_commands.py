@@ -471,7 +471,10 @@ def test_history_lists_every_change_with_before_and_after(machine: Machine) -> N
         (2, "activate", "done"),
         (3, "rollback", "done"),
     ]
-    assert f"{machine.owner_file}: {a} -> {b}" in machine.rawr_install("history").out
+    shown = machine.rawr_install("history", env={"COLUMNS": "200"}).out
+    assert f"      ~/.rawr/global-rawr-owner-path: {a} -> {b}\n" in shown
+    narrow = machine.rawr_install("history", env={"COLUMNS": "40"}).out
+    assert f"      ~/.rawr/global-rawr-owner-path:\n        {a}\n     -> {b}\n" in narrow
 
 
 # -- uninstall ------------------------------------------------------------------------------
