@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from rawr_install import errors
 from rawr_install.cli.main import root
 
 PROJECT = Path(__file__).parent.parent
@@ -40,28 +41,72 @@ def _resolves(words: list[str]) -> bool:
     return True
 
 
-def test_every_error_code_is_documented() -> None:
-    text = "\n".join(page.read_text() for page in PAGES)
-    undocumented = {code for code in _codes() if f"`{code}`" not in text}
-    assert not undocumented
+# -- error codes ------------------------------------------------------------------------
+
+CODE = re.compile(r"[A-Z][A-Z0-9_]{3,}[A-Z0-9]")
+SOURCE = {path: path.read_text() for path in sorted((PROJECT / "rawr_install").rglob("*.py"))}
+ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
 
 
-def _codes() -> set[str]:
-    """The literal of every ``code=`` argument and class attribute in the package."""
-    found: set[str] = set()
-    for path in (PROJECT / "rawr_install").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.keyword) and node.arg == "code":
-                found |= _strings(node.value)
-            if isinstance(node, ast.Assign) and any(
-                isinstance(name, ast.Name) and name.id == "code" for name in node.targets
-            ):
-                found |= _strings(node.value)
-    return {code for code in found if re.fullmatch(r"[A-Z][A-Z_]{3,}[A-Z]", code)}
+def documented() -> dict[str, set[int]]:
+    """Code -> exit codes, of the rows of the table in docs/json.md."""
+    rows = re.findall(r"^\| (`[^|]*`) \| ([0-9, ]+) \|", (PROJECT / "docs/json.md").read_text(), re.M)
+    codes = [(code, {*map(int, exits.split(","))}) for cell, exits in rows for code in CODE.findall(cell)]
+    assert len(codes) == len(dict(codes)), "a code has two rows"
+    return dict(codes)
 
 
-def _strings(node: ast.AST) -> set[str]:
-    return {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+def raised() -> dict[str, set[int]]:
+    """Code -> exit codes, of every error class and of every call in the package that spells ``code=`` out."""
+    found: dict[str, set[int]] = {}
+    for kind in ERRORS.values():
+        if issubclass(kind, errors.RawrError):
+            found.setdefault(kind.code, set()).add(kind.exit_code)
+    for text in SOURCE.values():
+        tree = ast.parse(text)
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            given = {word.arg: word.value for word in call.keywords if word.arg}
+            if "code" in given and (code := exit_code(call, given.get("exit_code"))) is not None:
+                for name in literals(given["code"]) or handed_on(tree, given["code"]):
+                    found.setdefault(name, set()).add(code)
+    return found
+
+
+def exit_code(call: ast.Call, given: ast.expr | None) -> int | None:
+    """What an error ends with: as given, else by its class; None for what is no error."""
+    if given is not None:
+        return int(ast.literal_eval(given))
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return getattr(ERRORS.get(name), "exit_code", None)
+
+
+def literals(node: ast.expr) -> set[str]:
+    words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    return {word for word in words if CODE.fullmatch(word)}
+
+
+def handed_on(tree: ast.Module, value: ast.expr) -> set[str]:
+    """The codes that a function whose first parameter is ``value`` gets from its callers."""
+    if not isinstance(value, ast.Name):
+        return set()
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.args.args]
+    named = {node.name for node in functions if node.args.args[0].arg == value.id}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") in named]
+    return {name for call in calls if call.args for name in literals(call.args[0])}
+
+
+def test_the_table_has_every_error_code_with_its_exit_codes() -> None:
+    table, source = documented(), raised()
+    assert len(source) > 60
+    assert {code: exits for code, exits in source.items() if not exits <= table.get(code, set())} == {}
+
+
+def test_the_table_has_no_error_code_and_no_exit_code_too_many() -> None:
+    source, text = raised(), "".join(SOURCE.values()) + (PROJECT / "shims/rawr").read_text()
+    for code, exits in documented().items():
+        # An owner's trouble is a status, of which its code is made.
+        assert code in text or (code.startswith("OWNER_") and code[6:].lower().replace("_", "-") in text), code
+        assert exits == source.get(code, exits), code
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
