@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
-import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Machine, Ran
+from tests.support import forked
 
 MUTATING = (
     "openat,write,pwrite64,fsync,fdatasync,fchmod,chmod,fchmodat,ftruncate,truncate,"
@@ -47,17 +49,24 @@ class Step:
 
 
 def strace(machine: Machine, words: tuple[str, ...], *options: str) -> tuple[Ran, str]:
-    """Run ``rawr-install`` under strace; returns how it ended and the log."""
+    """Run ``rawr-install`` under strace, from its first line on; returns how it ended and the log."""
     log = machine.folder / "strace.log"
-    argv = ["strace", "-f", "-qq", "-y", "-s", "64", "-e", "signal=none", "-o", str(log), *options]
-    program = (sys.executable, "-m", "rawr_install", *words, "--json", "--yes")
-    ran = machine.run(*argv, *program, env={"RAWR_EVENTS": "off", "PYTHONDONTWRITEBYTECODE": "1"})
-    return ran, log.read_text(errors="replace")
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        env = {**machine.env, "RAWR_EVENTS": "off"}
+        command = forked.server().start([*words, "--json", "--yes"], machine.folder, env, out, err, stopped=True)
+        argv = ["strace", "-p", str(command.pid), "-f", "-y", "-s", "64", "-e", "signal=none", "-o", str(log)]
+        with subprocess.Popen([*argv, *options], stderr=subprocess.PIPE, text=True) as tracer:
+            assert tracer.stderr
+            said = tracer.stderr.readline()
+            os.kill(command.pid, signal.SIGCONT)
+            code = command.wait()
+        assert "attached" in said, said
+        return Ran(code, *(forked.text_of(file) for file in (out, err))), log.read_text(errors="replace")
 
 
 def record(machine: Machine, words: tuple[str, ...]) -> list[Step]:
     """The mutating steps of one run that succeeds."""
-    ran, log = strace(machine, words, "--seccomp-bpf", "-e", f"trace={MUTATING}")
+    ran, log = strace(machine, words, "-e", f"trace={MUTATING}")
     assert ran.code == 0, ran
     return list(steps_of(log, machine.home))
 
@@ -112,7 +121,7 @@ def kill_at(machine: Machine, words: tuple[str, ...], step: Step) -> Ran:
 def skip_at(machine: Machine, words: tuple[str, ...], step: Step) -> Ran:
     """Run the command; the step's system call is not made, and says that it was: a file system that lies."""
     rule = f"inject={step.name}:retval=0:when={step.number}"
-    ran, log = strace(machine, words, "--seccomp-bpf", "-e", f"trace={step.name}", "-e", rule)
+    ran, log = strace(machine, words, "-e", f"trace={step.name}", "-e", rule)
     assert "(INJECTED)" in log, (step, ran)
     return ran
 
@@ -120,6 +129,6 @@ def skip_at(machine: Machine, words: tuple[str, ...], step: Step) -> Ran:
 def fail_at(machine: Machine, words: tuple[str, ...], step: Step, errno: str) -> Ran:
     """Run the command; the step's system call is not made and answers ``errno``."""
     rule = f"inject={step.name}:error={errno}:when={step.number}"
-    ran, log = strace(machine, words, "--seccomp-bpf", "-e", f"trace={step.name}", "-e", rule)
+    ran, log = strace(machine, words, "-e", f"trace={step.name}", "-e", rule)
     assert "(INJECTED)" in log, (step, ran)
     return ran

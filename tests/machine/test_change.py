@@ -148,7 +148,7 @@ def test_when_putting_back_fails_too_the_next_command_mends_it(machine: Machine)
     machine.rawr_install("activate", a, *LINK)
     # Renames: the pending record, the owner file, then everything fails: the entry, and the owner file on its way back.
     rule = "inject=rename:error=EIO:when=3+"
-    ran, _log = strace(machine, ("activate", str(b)), "--seccomp-bpf", "-e", f"trace={MUTATING}", "-e", rule)
+    ran, _log = strace(machine, ("activate", str(b)), "-e", f"trace={MUTATING}", "-e", rule)
     error = ran.json["error"]
     assert (ran.code, error["code"]) == (1, "WRITE_FAILED")
     assert "EIO" in error["message"] and "the next changing command mends it" in error["message"]
@@ -166,7 +166,7 @@ def test_one_name_that_cannot_be_put_back_does_not_keep_the_others_changed(machi
     machine.rawr_install("activate", a, *LINK)
     # Renames: the pending record, owner, entry, receipt; closing the record fails, and so does the receipt's way back.
     rule = "inject=rename:error=EIO:when=5..6"
-    ran, _log = strace(machine, ("activate", str(b)), "--seccomp-bpf", "-e", f"trace={MUTATING}", "-e", rule)
+    ran, _log = strace(machine, ("activate", str(b)), "-e", f"trace={MUTATING}", "-e", rule)
     assert "Putting things back failed too" in ran.json["error"]["message"], ran
     assert machine.owner_file.read_text() == f"{a}\n" and os.readlink(machine.entry).startswith(str(a))
     assert str(b) in (machine.home / ".local/state/rawr/receipt.json").read_text()
