@@ -17,8 +17,10 @@ from pyfakefs.fake_filesystem import FakeFilesystem, OSType
 from pyfakefs.fake_filesystem_unittest import Patcher
 
 from rawr_install import atomic
+from rawr_install.dispatch import locate
 from rawr_install.doctor import diagnose as doctor
 from rawr_install.machine import probe
+from rawr_install.machine.facts import Facts
 from rawr_install.paths import Places
 from tests.conftest import Machine
 from tests.install.steps import need_strace
@@ -85,6 +87,57 @@ def test_without_one_no_pnpm_shim_is_reported(mac: FakeFilesystem) -> None:
     found = report(f"{HOME}/.bun/bin:/usr/bin")
     assert (found.healthy, found.wire["pnpmRawrShimExists"]) == (True, False)
     assert not [warning for warning in found.warnings if "pnpm" in warning]
+
+
+# -- one folder, several names -------------------------------------------------------------
+
+OTHER_CASE = f"{HOME}/SRC/Ws"
+GET_PATH = 50  # F_GETPATH in Apple's <sys/fcntl.h>; Linux has no such request
+
+
+@pytest.fixture
+def spelling(mac: FakeFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fcntl(2) answers on a Mac: the path as it is on the disk."""
+
+    def answer(fd: int, request: int, _buffer: bytes) -> bytes:
+        assert request == GET_PATH
+        path = str(mac.get_open_file(fd).get_object().path)
+        return os.fsencode(path).ljust(1024, b"\0")
+
+    monkeypatch.setattr(fcntl, "F_GETPATH", GET_PATH, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", answer)
+
+
+def look(cwd: str, **more: str) -> Facts:
+    environ = {"HOME": HOME, "PATH": f"{HOME}/.bun/bin:/usr/bin", **more}
+    return probe.look(Places.from_environ(environ), cwd, environ)
+
+
+def owned_by(mac: FakeFilesystem, path: str) -> None:
+    mac.create_file(f"{HOME}/.rawr/global-rawr-owner-path", contents=f"{path}\n")
+
+
+def test_a_workspace_is_named_as_its_file_system_spells_it(mac: FakeFilesystem, spelling: None) -> None:
+    assert locate.real_path(OTHER_CASE) == WORKSPACE
+    assert locate.named_workspace(OTHER_CASE) == WORKSPACE
+    facts = look(OTHER_CASE)
+    assert facts.instance is not None and facts.instance.root == WORKSPACE
+
+
+def test_where_the_file_system_cannot_be_asked_a_workspace_is_named_as_it_was_reached(mac: FakeFilesystem) -> None:
+    facts = look(OTHER_CASE)
+    assert facts.instance is not None and facts.instance.root.lower() == WORKSPACE.lower()
+
+
+@pytest.mark.parametrize(("owner", "cwd"), [(WORKSPACE, OTHER_CASE), (OTHER_CASE, WORKSPACE)])
+def test_names_that_differ_in_case_are_one_owner(mac: FakeFilesystem, owner: str, cwd: str) -> None:
+    owned_by(mac, owner)
+    facts = look(cwd)
+    assert facts.instance is not None and facts.owner.real == facts.instance.root
+    found = doctor.diagnose(facts)
+    assert found.wire["ownerMatchesCurrentInstanceByRealpath"] is True
+    assert found.wire["aliasInstanceSeamStatus"] == "owner-current-instance"
+    assert found.healthy and not [warning for warning in found.warnings if "checkout" in warning]
 
 
 # -- syncing -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import os
 from rawr_install.dispatch.workspace import Discovery, discover, folders_up, is_workspace
 from rawr_install.errors import UsageError
 
+_PATH_MAX = 1024  # MAXPATHLEN in Apple's <sys/param.h>, and the most that fcntl.fcntl() takes
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,18 +29,18 @@ def find_workspace(named: str | None, environ: Mapping[str, str]) -> str:
     cwd = current_folder()
     found = discover(cwd, environ)
     if found.root is not None:
-        return os.path.realpath(found.root)
+        return real_path(found.root)
     if found.lookalikes:
-        return os.path.realpath(found.lookalikes[0])
+        return real_path(found.lookalikes[0])
     if found.refused and is_workspace(os.path.join(cwd, found.refused)):
-        return os.path.realpath(os.path.join(cwd, found.refused))
+        return real_path(os.path.join(cwd, found.refused))
     raise _no_workspace(found, cwd)
 
 
 def named_workspace(named: str) -> str:
     """The real path of the workspace at ``named``; raises UsageError ``NOT_A_WORKSPACE`` or ``CWD_GONE``."""
     path = named if os.path.isabs(named) else os.path.join(current_folder(), named)
-    root = os.path.realpath(path) if named and "\0" not in named else ""
+    root = real_path(path) if named and "\0" not in named else ""
     if root and is_workspace(root):
         return root
     above = next((folder for folder in folders_up(root) if is_workspace(folder)), None) if root else None
@@ -48,6 +49,34 @@ def named_workspace(named: str) -> str:
         code="NOT_A_WORKSPACE",
         hint=f"name the workspace's root: {above}" if above else "name the root folder of a workspace",
     )
+
+
+def real_path(path: str) -> str:
+    """The real path, spelled as the file system spells it.
+
+    On macOS several names lead to one file (case, Unicode forms) and ``realpath`` keeps the one that was given; the
+    peers' runtime does not, and fcntl(2)'s ``F_GETPATH`` gives what it gives.
+    """
+    return spelled_on_disk(os.path.realpath(path))
+
+
+def spelled_on_disk(real: str) -> str:
+    """The real path ``real`` as :func:`real_path` gives it."""
+    import fcntl
+
+    request = getattr(fcntl, "F_GETPATH", None)
+    if request is None:
+        return real
+    try:
+        fd = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return real
+    try:
+        return os.fsdecode(fcntl.fcntl(fd, request, bytes(_PATH_MAX)).partition(b"\0")[0]) or real
+    except OSError:
+        return real
+    finally:
+        os.close(fd)
 
 
 def current_folder() -> str:

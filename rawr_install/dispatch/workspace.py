@@ -9,7 +9,7 @@ Rules:
   current folder and its parents. An empty variable is an unset one; a variable
   that names no workspace is an error, never ignored.
 * The owner file has one grammar and this is its only parser.
-* Two spellings of one real path are one instance.
+* Two spellings of one real path, and two real paths of one folder, are one instance.
 
 Standard library only, and of that ``os``, ``stat`` and ``sys``: the dispatch path loads it.
 """
@@ -125,6 +125,23 @@ class Owner:
         self.path = path
         self.real = real
         self.raw = raw
+
+    def known_as(self, root: str | None) -> Owner:
+        """The owner, with ``real`` spelled as ``root`` where both lead to one folder (:func:`same_folder`)."""
+        if root is None or self.real is None or not same_folder(root, self.real):
+            return self
+        return Owner(self.status, self.exists, self.path, root, self.raw)
+
+
+def same_folder(one: str, other: str) -> bool:
+    """Whether two real paths lead to one folder: through a bind mount, a firmlink, or names that differ in case.
+
+    For ownership and for what is reported; trust judges the path that was taken.
+    """
+    try:
+        return one == other or os.path.samestat(os.stat(one), os.stat(other))
+    except OSError:
+        return False
 
 
 def read_owner(owner_file: str) -> Owner:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from rawr_install.dispatch.locate import current_folder, find_workspace
-from rawr_install.dispatch.workspace import Owner, cli_path, is_trusted, read_owner
+from rawr_install.dispatch.workspace import Owner, cli_path, is_trusted, read_owner, same_folder
 from rawr_install.errors import RefusedError
 from rawr_install.install import shell_entry
 from rawr_install.install.place import entries_in, mode_and_path, path_folders
@@ -76,6 +76,13 @@ class Facts:
     receipt_value: Value
     history: tuple[Record, ...]
     seen: Mapping[str, Found]
+
+    def about(self, instance: Instance) -> Facts:
+        """These facts for a command about ``instance``, whose name owner and entry get where they lead to it."""
+        entry = self.entry
+        if entry.instance and same_folder(entry.instance, instance.root):
+            entry = entry._replace(instance=instance.root)
+        return replace(self, instance=instance, owner=self.owner.known_as(instance.root), entry=entry)
 
 
 def look(places: Places, request: Request) -> Facts:

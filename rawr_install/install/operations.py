@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rawr_install.events import log as events
 from rawr_install.install import transaction
@@ -55,7 +55,7 @@ def install(places: Places, request: Request, workspace: str | None, run: Run) -
     def decide() -> Plan:
         facts = look(places, request)
         if facts.mode == LINK or workspace is not None:
-            facts = replace(facts, instance=find_instance(places, workspace))
+            facts = facts.about(find_instance(places, workspace))
         return plan_install(facts)
 
     return _carry_out(places, "install", decide, run)
@@ -66,7 +66,7 @@ def activate(places: Places, request: Request, workspace: str | None, run: Run) 
 
     def decide() -> Plan:
         instance = find_instance(places, workspace)
-        return plan_activate(replace(look(places, request), instance=instance))
+        return plan_activate(look(places, request).about(instance))
 
     return _carry_out(places, "activate", decide, run)
 

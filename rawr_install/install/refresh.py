@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rawr_install import atomic as durable
-from rawr_install.dispatch.workspace import read_owner
+from rawr_install.dispatch.workspace import folders_up, read_owner, same_folder
 from rawr_install.install import git, operations
 from rawr_install.machine import requirements as bun
 from rawr_install.machine.requirements import Need
@@ -78,13 +78,15 @@ def refresh(places: Places, cwd: str, hook: Hook | None, run: operations.Run) ->
     owner = read_owner(places.owner_file)
     if owner.status != "valid" or owner.real is None:
         return Refreshed("no-owner")
-    if not _is_here(owner.real, os.path.realpath(cwd), places.environ):
-        return Refreshed("not-owner", owner.real)
-    found = _compare(places, owner.real, hook)
+    cwd = os.path.realpath(cwd)
+    root = next((folder for folder in folders_up(cwd) if same_folder(folder, owner.real)), owner.real)
+    if not _is_here(root, cwd, places.environ):
+        return Refreshed("not-owner", root)
+    found = _compare(places, root, hook)
     if hook is not None and found.paths == ():
         _remember(places, found, run)
         return found
-    return _act(places, owner.real, found, run)
+    return _act(places, root, found, run)
 
 
 def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from rawr_install.dispatch import workspace as ws
-from rawr_install.dispatch.locate import named_workspace
+from rawr_install.dispatch.locate import named_workspace, real_path
 from rawr_install.files import PATH_FOLDERS, interpreter_of, path_folders, read_bytes, read_json
 from rawr_install.machine import inventory, requirements as bun
 from rawr_install.machine.entry import Entry, look as look_at
@@ -56,7 +56,7 @@ def look(
         bun_bin_dir=places.bun_bin_dir,
         bun_entry=_named_by(look_at(places.bun_entry), instance),
         owner_file=places.owner_file,
-        owner=owner,
+        owner=owner.known_as(instance.root if instance else None),
         pnpm_wire=places.pnpm_shim_wire,
         path=path._replace(folders_skipped=skipped),
         around=attempt("surroundings", lambda: _surroundings(places, environ, cwd, path), Surroundings()),
@@ -124,9 +124,16 @@ def _entries(folders: list[str], instance: Instance | None) -> tuple[tuple[Entry
 
 
 def _named_by(entry: Entry, instance: Instance | None) -> Entry:
-    """The entry, seen as a link to ``instance`` also where that CLI's own file is a link to somewhere else."""
-    if instance and entry.link and entry.real == instance.cli.real and entry.kind in ("foreign", "workspace-link"):
+    """The entry, seen as a link to ``instance`` by that one's name for it.
+
+    Also where that CLI's own file is a link to somewhere else, and where it leads to another real path of the folder.
+    """
+    if instance is None or entry.link is None or entry.kind not in ("foreign", "workspace-link"):
+        return entry
+    if entry.real == instance.cli.real:
         return entry._replace(kind="workspace-link", instance=instance.root)
+    if entry.instance and ws.same_folder(entry.instance, instance.root):
+        return entry._replace(real=instance.cli.real, instance=instance.root)
     return entry
 
 
@@ -166,7 +173,7 @@ def _instance(
     refused = (found.source, found.refused) if found.refused is not None else None
     root, source = _choose(cwd, workspace, owner, found)
     # By its real path, as the workspace CLI sees itself: an instance has one name, however one came to it.
-    instance = _examine(places, environ, os.path.realpath(root), source) if root else None
+    instance = _examine(places, environ, real_path(root), source) if root else None
     return refused, found.lookalikes, instance
 
 
@@ -186,6 +193,8 @@ def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.D
 def _examine(places: Places, environ: Mapping[str, str], root: str, source: str) -> Instance:
     package = read_json(os.path.join(root, "apps", "cli", "package.json"))
     dispatched = ws.discover(root, environ).root
+    if dispatched:
+        dispatched = root if ws.same_folder(dispatched, root) else os.path.realpath(dispatched)
     version = package.get("version")
     return Instance(
         root,
@@ -194,7 +203,7 @@ def _examine(places: Places, environ: Mapping[str, str], root: str, source: str)
         dependency_count=_workspace_ranges(package.get("dependencies")),
         version=version if isinstance(version, str) else None,
         trusted=ws.is_trusted(root, places.trusted_file),
-        shim_runs=os.path.realpath(dispatched) if dispatched else None,
+        shim_runs=dispatched,
         needs=bun.requirements(root, environ, ask=False),
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rawr_install.atomic import write_file
+from rawr_install.dispatch.locate import spelled_on_disk
 from rawr_install.errors import StateError, UsageError
 from rawr_install.state import lease as leases, lock, status as inspection
 from rawr_install.state.document import (
@@ -104,7 +105,7 @@ def _folder(repo_root: str | os.PathLike[str]) -> str:
         known = _known_roots.get(root)
         if known is not None and known[0] == (info.st_dev, info.st_ino) and os.path.isabs(root):
             return known[1]
-        real = os.path.realpath(root, strict=True)
+        real = spelled_on_disk(os.path.realpath(root, strict=True))
         folder = os.path.join(real, ".rawr", "state")
         if real == root:  # no link on the way that could come to lead elsewhere
             _known_roots[root] = ((info.st_dev, info.st_ino), folder)
