@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.distribution import PROJECT
+from tests.support.machine import make_workspace
+
 SHIM = PROJECT / "shims/rawr"
 NOBODY = 65534
 # What pip would write: the package is found wherever this interpreter finds it.
@@ -95,14 +97,8 @@ class Scene:
 
     def workspace(self, name: str, cli: str | None = CLI) -> Path:
         """A workspace that names itself and its arguments; ``cli=None`` makes a look-alike."""
-        root = self.folder / name
-        (root / "plugins").mkdir(parents=True)
-        (root / "package.json").write_text("{}\n")
-        (root / "apps/cli/bin").mkdir(parents=True)
-        if cli is not None:
-            self.cli(root).write_text(cli.replace("{name}", os.path.basename(name).replace("\n", "-")))
-            self.cli(root).chmod(0o755)
-        return root
+        named = cli and cli.replace("{name}", os.path.basename(name).replace("\n", "-"))
+        return make_workspace(self.folder / name, cli=named)
 
     def cli(self, root: Path) -> Path:
         return root / "apps/cli/bin/run.js"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from rawr_install.errors import LockTimeoutError
 from rawr_install.state import (
@@ -29,9 +28,6 @@ from rawr_install.state import (
     processes,
     store as state,
 )
-
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
 
 DEAD_PID = 4_194_304 - 7  # just below the largest that Linux gives out; checked by the fixture below
 

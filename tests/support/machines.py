@@ -16,7 +16,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from rawr_install.cli.main import main as run_command
-from tests.conftest import Machine, Ran, make_workspace
+from tests.support.machine import Machine, Ran, make_workspace
 
 MARK = "rawr-install shell entry"
 VERSION_3_CLI = "#!/bin/sh\nexit 0\n"
