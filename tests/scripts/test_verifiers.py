@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
@@ -37,7 +38,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-MUTANTS = [mutant.id for mutant in load("mutants_verifiers").mutants()]
+MUTANTS = {mutant.id: mutant for mutant in load("mutants_verifiers").mutants()}
 
 
 @pytest.mark.slow
@@ -54,6 +55,22 @@ def test_there_are_at_least_twenty_mutants_and_every_verifier_has_some() -> None
     table = load("mutants_verifiers").mutants()
     assert len({mutant.id for mutant in table}) == len(table) >= 20
     assert {f"verify_{mutant.verifier}" for mutant in table} == set(VERIFIERS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_a_mutant_fits_the_source(mutant: Any) -> None:
+    source = (SCRIPTS.parent / mutant.file).read_text()
+    assert mutant.old in source
+    # What is appended replaces names that are there.
+    appended = "" if mutant.old else mutant.new
+    for name in re.findall(r"^(?:def )?([A-Za-z_.]+)(?:\(.*\):| = )", appended, re.M):
+        assert name == "_strict" or re.search(rf"\bdef {name.split('.')[-1]}\b", source), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", ["no-lock", "nothing-put-back", "no-append-flag"])
+def test_a_mutant_of_each_verifier_is_caught(mutant: str) -> None:
+    assert load("mutants_verifiers").run(MUTANTS[mutant], whole=False)["caught"] is True
 
 
 @pytest.mark.full
