@@ -16,10 +16,42 @@
         ├── NestedMutationError        a mutator mutated the same root
         └── NotDurableError            committed and visible, but not proven to survive a power cut
 
-This module imports nothing: the dispatch path loads it.
+This module imports next to nothing: the dispatch path loads it.
 """
 
 from __future__ import annotations
+
+_OS_CODES = {"ENOSPC": "DISK_FULL", "EDQUOT": "DISK_FULL", "EROFS": "READ_ONLY_FILE_SYSTEM"}
+_OS_CODES |= {"EACCES": "PERMISSION_DENIED", "EPERM": "PERMISSION_DENIED"}
+_OS_HINTS = {
+    "DISK_FULL": "free some space (or inodes: df -i) or some of your quota there",
+    "READ_ONLY_FILE_SYSTEM": "mount this file system writable, or choose another folder (--bin-dir, XDG_STATE_HOME)",
+    "PERMISSION_DENIED": "make the folder that holds this path writable for you",
+}
+
+
+def os_error_name(error: OSError) -> str:
+    """The errno's name, as in errno(3)."""
+    import errno  # a failure may cost an import; `rawr` may not
+
+    return errno.errorcode.get(error.errno or 0, "unknown error")
+
+
+def os_error_in_words(error: OSError) -> str:
+    """What the system said and about which file, for the end of a sentence: ``Permission denied (EACCES): /path``."""
+    about = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error} ({os_error_name(error)}){about}"
+
+
+def os_error_code(error: OSError, default: str) -> str:
+    """The stable code of what the user can mend (a full disk, a missing permission); else ``default``."""
+    return _OS_CODES.get(os_error_name(error), default)
+
+
+def os_error_hint(error: OSError) -> str:
+    """What to do about a failed write."""
+    known = _OS_HINTS.get(os_error_code(error, ""))
+    return f"{known or 'look at the file system that holds this path'}; then run the command again"
 
 
 class RawrError(Exception):

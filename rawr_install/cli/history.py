@@ -12,17 +12,17 @@ from rawr_install.cli.terminal import local_time, stdout, tilde
 from rawr_install.paths import Places
 
 if TYPE_CHECKING:
-    from rawr_install.machine.change import Change, Value
-    from rawr_install.machine.history import Record
+    from rawr_install.machine.change import Change, PathState
+    from rawr_install.machine.records import Record
 
 
 @command("history")
 def history() -> Result:
     """List the changes that this toolkit has made, oldest first."""
-    from rawr_install.machine.history import read
+    from rawr_install.machine.records import read_history
 
     places = Places.from_environ(os.environ)
-    records = read(places.history_file)
+    records = read_history(places.history_file)
     lines = [line for record in records for line in _lines(record, places.home, stdout().width)]
     return Result({"records": [record.to_json() for record in records]}, lines or ["No changes yet."])
 
@@ -42,7 +42,7 @@ def _step(change: Change, home: str, width: int) -> Iterator[str]:
     yield from [line] if len(line) <= width else [f"      {path}:", f"        {before}", f"     -> {after}"]
 
 
-def _shown(value: Value) -> str:
+def _shown(value: PathState) -> str:
     if value.kind == "file":
         first = value.data.decode("utf-8", "surrogateescape").partition("\n")[0]
         return "the shell entry" if first.startswith("#!") else first or "(empty)"

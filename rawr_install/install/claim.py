@@ -10,7 +10,7 @@ from rawr_install.errors import RefusedError
 from rawr_install.install.look import Facts, Instance
 from rawr_install.install.plan import Plan, foreign, with_receipt, writable_owner
 from rawr_install.install.policy import not_trusted
-from rawr_install.machine.change import ABSENT, KEPT, Change, file_value, link_value
+from rawr_install.machine.change import ABSENT, FOREIGN, Change, file_with, link_to
 from rawr_install.machine.entry import LINK, SHIM, Entry
 
 
@@ -105,7 +105,7 @@ def _owner_change(facts: Facts, instance: Instance) -> tuple[Change, ...]:
         return ()
     writable_owner(facts)
     mode = facts.owner_value.mode if facts.owner_value.kind == "file" else 0o644
-    after = file_value(_owner_line(instance.root), mode)
+    after = file_with(_owner_line(instance.root), mode)
     return (Change("owner", facts.owner_path, facts.owner_value, after),)
 
 
@@ -129,7 +129,7 @@ def _owner_line(root: str) -> bytes:
 
 def _entry_change(facts: Facts, again: tuple[str, ...]) -> tuple[Change, ...]:
     """The entry's change, if any; ``again`` are the command's words, for a remedy that asks for force."""
-    wanted = facts.shell_entry if facts.mode == SHIM else link_value(facts.instance.cli if facts.instance else "")
+    wanted = facts.shell_entry if facts.mode == SHIM else link_to(facts.instance.cli if facts.instance else "")
     if facts.entry_value == wanted or _in_place(facts):
         return ()
     if facts.entry.managed:
@@ -139,7 +139,7 @@ def _entry_change(facts: Facts, again: tuple[str, ...]) -> tuple[Change, ...]:
         return (Change("entry", facts.entry.path, facts.entry_value, wanted),)
     if not facts.request.force:
         raise foreign(facts.entry.path, facts.entry.kind, _with_force(facts, again))
-    return (Change("entry", facts.entry.path, KEPT, wanted, facts.entry_aside),)
+    return (Change("entry", facts.entry.path, FOREIGN, wanted, facts.entry_backup),)
 
 
 def _in_place(facts: Facts) -> bool:

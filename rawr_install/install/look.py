@@ -10,14 +10,13 @@ from itertools import takewhile
 
 from rawr_install.dispatch.locate import current_folder, find_workspace
 from rawr_install.dispatch.workspace import Owner, cli_path, is_trusted, read_owner, same_folder
-from rawr_install.errors import RefusedError
+from rawr_install.errors import RefusedError, os_error_in_words
 from rawr_install.install import shell_entry
 from rawr_install.install.place import entries_in, mode_and_path, path_folders
-from rawr_install.machine import entry as entries, receipt
-from rawr_install.machine.change import Value, file_value, free_aside, read_value
+from rawr_install.machine import entry as entries
+from rawr_install.machine.change import PathState, backup_name, file_with, read_path
 from rawr_install.machine.entry import Entry
-from rawr_install.machine.history import Record, read as read_history
-from rawr_install.machine.receipt import Receipt
+from rawr_install.machine.records import Receipt, Record, read_receipt
 from rawr_install.paths import Places
 
 
@@ -44,9 +43,9 @@ class Request:
 class Found:
     """What stands now at a name that the receipt or the history speaks of."""
 
-    value: Value
+    value: PathState
     foreign: bool
-    asides: frozenset[str]
+    backups: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -62,18 +61,18 @@ class Facts:
     request: Request
     owner: Owner
     owner_path: str
-    owner_value: Value
+    owner_value: PathState
     mode: str
     entry: Entry
-    entry_value: Value
-    entry_aside: str
+    entry_value: PathState
+    entry_backup: str
     bin_dir_problem: str | None
     on_path: bool
     ahead: Entry | None
-    shell_entry: Value
+    shell_entry: PathState
     receipt: Receipt
     receipt_file: str
-    receipt_value: Value
+    receipt_value: PathState
     history: tuple[Record, ...]
     seen: Mapping[str, Found]
 
@@ -85,23 +84,23 @@ class Facts:
         return replace(self, instance=instance, owner=self.owner.known_as(instance.root), entry=entry)
 
 
-def look(places: Places, request: Request) -> Facts:
+def look(places: Places, request: Request, records: Sequence[Record]) -> Facts:
     """Read everything that a plan may need but the instance; writes nothing.
 
-    Raises RawrError for a broken receipt or history.
+    ``records`` are the history. Raises RawrError for a broken receipt.
     """
-    items = receipt.read(places.receipt_file)
-    records = read_history(places.history_file)
+    items = read_receipt(places.receipt_file)
+    receipt_file = os.path.realpath(places.receipt_file)
     folders = path_folders(places)
     bin_dir = os.path.join(current_folder(), os.path.normpath(request.bin_dir)) if request.bin_dir else None
     mode, path = mode_and_path(places, request.mode, bin_dir, entries_in(folders), items)
     try:
-        owner_value, entry_value = read_value(owner_place(places)), read_value(path)
-        receipt_value = read_value(places.receipt_file)
+        owner_value, entry_value = read_path(owner_place(places)), read_path(path)
+        receipt_value = read_path(receipt_file)
         seen = _look_at_known(items, records)
     except OSError as error:
         raise RefusedError(
-            f"{error.filename} cannot be read ({error.strerror}), so it could not be put back.",
+            f"What could not be put back is not changed: {os_error_in_words(error)}.",
             code="UNREADABLE",
             hint="make it readable for you, or move it away",
         ) from None
@@ -116,13 +115,13 @@ def look(places: Places, request: Request) -> Facts:
         mode=mode,
         entry=entries.look(path),
         entry_value=entry_value,
-        entry_aside=free_aside(path),
+        entry_backup=backup_name(path),
         bin_dir_problem=_folder_problem(os.path.dirname(path)),
         on_path=len(before) < len(folders),
         ahead=entries.first_command(iter(entries_in(before))),
-        shell_entry=file_value(shell_entry.contents(), 0o755),
+        shell_entry=file_with(shell_entry.contents(), 0o755),
         receipt=items,
-        receipt_file=places.receipt_file,
+        receipt_file=receipt_file,
         receipt_value=receipt_value,
         history=tuple(records),
         seen=seen,
@@ -137,15 +136,15 @@ def _look_at_known(items: Receipt, records: Sequence[Record]) -> dict[str, Found
         waiting.setdefault(item.path, set()).add(item.setAside or "")
     for change in (change for record in records for change in record.changes):
         roles[change.path] = change.role
-        waiting.setdefault(change.path, set()).add(change.aside or "")
+        waiting.setdefault(change.path, set()).add(change.backup or "")
     return {path: _found(path, role, waiting[path]) for path, role in roles.items()}
 
 
-def _found(path: str, role: str, asides: set[str]) -> Found:
-    value = read_value(path)
+def _found(path: str, role: str, backups: set[str]) -> Found:
+    value = read_path(path)
     found = entries.look(path)
     foreign = role == "entry" and value.kind != "absent" and not found.ours
-    return Found(value, foreign or value.kind == "kept", frozenset(filter(os.path.lexists, asides - {""})))
+    return Found(value, foreign or value.kind == "kept", frozenset(filter(os.path.lexists, backups - {""})))
 
 
 def owner_place(places: Places) -> str:

@@ -9,7 +9,7 @@ another process may have been first.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rawr_install.events import log as events
@@ -19,12 +19,14 @@ from rawr_install.install.look import Request, find_instance, look
 from rawr_install.install.place import entries_in, path_folders
 from rawr_install.install.plan import Plan
 from rawr_install.install.retreat import plan_deactivate, plan_rollback, plan_uninstall
-from rawr_install.machine import history, lock as machine
+from rawr_install.machine import lock as machine
 from rawr_install.machine.entry import LINK, first_command
-from rawr_install.machine.history import Record
+from rawr_install.machine.records import Record, pending, read_history, require_own
 from rawr_install.paths import Places
 
-__all__ = ["Done", "Request", "activate", "deactivate", "install", "pending", "purge", "rollback", "uninstall"]
+__all__ = ["Done", "Request", "activate", "deactivate", "install", "purge", "rollback", "uninstall"]
+
+History = Sequence[Record]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Run:
 def install(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
     """Put the entry in place. A shim needs no workspace; a link leads to ``workspace``, or the current folder's."""
 
-    def decide() -> Plan:
-        facts = look(places, request)
+    def decide(history: History) -> Plan:
+        facts = look(places, request, history)
         if facts.mode == LINK or workspace is not None:
             facts = facts.about(find_instance(places, workspace))
         return plan_install(facts)
@@ -64,31 +66,26 @@ def install(places: Places, request: Request, workspace: str | None, run: Run) -
 def activate(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
     """Make ``workspace``, or the one of the current folder, the owner, with an entry that runs it."""
 
-    def decide() -> Plan:
+    def decide(history: History) -> Plan:
         instance = find_instance(places, workspace)
-        return plan_activate(look(places, request).about(instance))
+        return plan_activate(look(places, request, history).about(instance))
 
     return _carry_out(places, "activate", decide, run)
 
 
 def deactivate(places: Places, run: Run) -> Done:
     """Remove the owner file."""
-    return _carry_out(places, "deactivate", lambda: plan_deactivate(look(places, Request())), run)
+    return _carry_out(places, "deactivate", lambda history: plan_deactivate(look(places, Request(), history)), run)
 
 
 def rollback(places: Places, to: int | None, run: Run) -> Done:
     """Go back to before the last change, or to after change ``to``."""
-    return _carry_out(places, "rollback", lambda: plan_rollback(look(places, Request()), to), run)
+    return _carry_out(places, "rollback", lambda history: plan_rollback(look(places, Request(), history), to), run)
 
 
 def uninstall(places: Places, run: Run) -> Done:
     """Remove what the receipt lists; put back what was set aside."""
-    return _carry_out(places, "uninstall", lambda: plan_uninstall(look(places, Request())), run)
-
-
-def pending(places: Places) -> list[Record]:
-    """Changes that were begun and not ended; the next changing command mends them."""
-    return history.pending(places.history_file)
+    return _carry_out(places, "uninstall", lambda history: plan_uninstall(look(places, Request(), history)), run)
 
 
 def purge(places: Places, run: Run) -> list[str]:
@@ -118,23 +115,31 @@ def _remove_empty(*folders: str) -> None:
             pass  # something of somebody else's is in it, or it was never made
 
 
-def _carry_out(places: Places, command: str, decide: Callable[[], Plan], run: Run) -> Done:
-    begun = pending(places)
+def _carry_out(places: Places, command: str, decide: Callable[[History], Plan], run: Run) -> Done:
+    history: History = read_history(places.history_file)
+    begun = pending(history)
     if run.dry_run or not begun:
-        plan = decide()
+        plan = _decided(places, command, decide, history)
         if run.dry_run or not plan.changes:
             waiting = (f"An interrupted {record.command} of {record.at} is still to be mended." for record in begun)
             return Done(plan, changed=False, mended=tuple(waiting))
     with machine.locked(places.machine_lock, command, run.wait):
-        mended = tuple(transaction.recover(places))
-        plan = decide()
+        history, mended = transaction.recover(places, read_history(places.history_file))
+        plan = _decided(places, command, decide, history)
         if not plan.changes:
             return Done(plan, changed=False, mended=mended)
         before = _first_command(places)
-        record = transaction.execute(places, command, plan.changes, plan.rewound)
+        record = transaction.execute(places, history, command, plan.changes, plan.rewound)
     after = _first_command(places)
     moved = (before, after) if before and after and before != after else None
     return Done(plan, changed=True, record=record, mended=mended, moved=moved)
+
+
+def _decided(places: Places, command: str, decide: Callable[[History], Plan], history: History) -> Plan:
+    """The plan, which leads nowhere but where the toolkit's records may lead."""
+    plan = decide(history)
+    require_own(places, plan.changes, "RECEIPT_UNREADABLE" if command == "uninstall" else "HISTORY_UNREADABLE")
+    return plan
 
 
 def _first_command(places: Places) -> str | None:

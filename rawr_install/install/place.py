@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from rawr_install.machine.entry import LINK, Entry, first_command, look, mode_of_machine
-from rawr_install.machine.receipt import Receipt
+from rawr_install.machine.records import Receipt
 from rawr_install.paths import Places
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from rawr_install.errors import RefusedError
 from rawr_install.install.look import Facts
-from rawr_install.machine import receipt
-from rawr_install.machine.change import ABSENT, KEPT, Change
-from rawr_install.machine.receipt import Item
+from rawr_install.machine import records
+from rawr_install.machine.change import ABSENT, FOREIGN, Change
+from rawr_install.machine.records import Item
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def with_receipt(facts: Facts, changes: Sequence[Change]) -> tuple[Change, ...]:
     touched = {change.path for change in changes}
     items = tuple(item for item in facts.receipt if item.path in touched or not _lost(facts, item))
     for change in changes:
-        items = receipt.record(items, change)
-    written = Change("receipt", facts.receipt_file, facts.receipt_value, receipt.value_of(items))
+        items = records.after_change(items, change)
+    written = Change("receipt", facts.receipt_file, facts.receipt_value, records.receipt_state(items))
     return (*changes, written) if items != facts.receipt else tuple(changes)
 
 
@@ -45,12 +45,12 @@ def _lost(facts: Facts, item: Item) -> bool:
     """Whether the item is nothing to remove or put back any more: gone, or a package manager took its place."""
     found = facts.seen[item.path]
     taken = item.path == facts.entry.path and facts.entry.managed
-    return (found.value == ABSENT or taken) and item.setAside not in found.asides
+    return (found.value == ABSENT or taken) and item.setAside not in found.backups
 
 
 def writable_owner(facts: Facts) -> None:
     """Raise RefusedError ``OWNER_FILE_UNUSABLE`` for what could not be put back."""
-    if facts.owner_value == KEPT:
+    if facts.owner_value == FOREIGN:
         raise RefusedError(
             f"The owner file {facts.owner_path} is no small regular file that you can read, so it is not replaced.",
             code="OWNER_FILE_UNUSABLE",

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rawr_install import atomic as durable
+from rawr_install import atomic
 from rawr_install.dispatch.locate import current_folder, find_workspace
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
@@ -220,9 +220,9 @@ def _replace(places: Places, path: str, lines: list[str] | None) -> None:
         os.makedirs(places.dot_rawr, mode=0o700, exist_ok=True)
         if lines is None:
             os.unlink(path)
-            durable.sync_folder(places.dot_rawr)
+            atomic.sync_folder(places.dot_rawr)
         else:
-            durable.write_file(path, os.fsencode("".join(f"{line}\n" for line in lines)), mode=0o600)
+            atomic.write_file(path, os.fsencode("".join(f"{line}\n" for line in lines)), mode=0o600)
     except OSError as error:
         raise _refused("POLICY_UNWRITABLE", "write", path, error) from None
 

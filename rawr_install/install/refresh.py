@@ -20,7 +20,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rawr_install import atomic as durable
+from rawr_install import atomic
 from rawr_install.dispatch.workspace import folders_up, read_owner, same_folder
 from rawr_install.install import git, operations
 from rawr_install.machine import requirements as bun
@@ -148,6 +148,6 @@ def _remember(places: Places, found: Refreshed, run: operations.Run) -> None:
     record = {"version": 1, "root": found.root, "commit": found.commit}
     try:
         os.makedirs(places.state_dir, exist_ok=True)
-        durable.write_file(places.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
+        atomic.write_file(places.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
     except OSError:
         pass

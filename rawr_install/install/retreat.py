@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence, Set
 from rawr_install.errors import RefusedError, UsageError
 from rawr_install.install.look import Facts
 from rawr_install.install.plan import Plan, foreign, with_receipt, writable_owner
-from rawr_install.machine import history, receipt
-from rawr_install.machine.change import ABSENT, KEPT, Change
-from rawr_install.machine.receipt import Item
+from rawr_install.machine import records
+from rawr_install.machine.change import ABSENT, FOREIGN, Change
+from rawr_install.machine.records import Item
 
 
 def plan_deactivate(facts: Facts) -> Plan:
@@ -34,7 +34,7 @@ def plan_rollback(facts: Facts, to: int | None = None) -> Plan:
     if to is not None:
         _known_change(facts, to)
         return _rewind(facts, to + 1)
-    plans = (_rewind(facts, number) for number in history.steps_back(facts.history))
+    plans = (_rewind(facts, number) for number in records.steps_back(facts.history))
     plan = next((plan for plan in plans if plan.changes), None)
     if plan is None:
         raise RefusedError(
@@ -54,7 +54,7 @@ def _known_change(facts: Facts, to: int) -> None:
 
 def _rewind(facts: Facts, number: int) -> Plan:
     """The plan that undoes record ``number`` and all after it."""
-    wanted = history.before(facts.history, number)
+    wanted = records.before(facts.history, number)
     changes = [change for each in wanted.values() if (change := _rewound(facts, each)) is not None]
     order = {"owner": 0, "entry": 1, "receipt": 2}
     changes.sort(key=lambda change: order.get(change.role, 1))
@@ -64,17 +64,19 @@ def _rewind(facts: Facts, number: int) -> Plan:
 def _rewound(facts: Facts, earliest: Change) -> Change | None:
     """One name back to what it was before ``earliest``; None where it is so already."""
     path, target, found = earliest.path, earliest.before, facts.seen[earliest.path]
-    if target == KEPT:
-        waits = earliest.aside in found.asides
-        return Change(earliest.role, path, found.value, KEPT, earliest.aside) if waits and not found.foreign else None
+    if target == FOREIGN:
+        waits = earliest.backup in found.backups
+        return (
+            Change(earliest.role, path, found.value, FOREIGN, earliest.backup) if waits and not found.foreign else None
+        )
     if found.value == target:
         return None
     if not found.foreign:
         return Change(earliest.role, path, found.value, target)
     last = [change for record in facts.history for change in record.changes if change.path == path][-1]
-    if last.after != KEPT or last.aside is None or last.aside in found.asides:
+    if last.after != FOREIGN or last.backup is None or last.backup in found.backups:
         raise foreign(path, "changed since by somebody else")
-    return Change(earliest.role, path, KEPT, target, last.aside)
+    return Change(earliest.role, path, FOREIGN, target, last.backup)
 
 
 def _view_after(changes: Iterable[Change]) -> dict[str, object]:
@@ -103,22 +105,22 @@ def plan_uninstall(facts: Facts) -> Plan:
             changes += [change] if change else []
     kept = tuple(item for item in facts.receipt if item not in gone)
     if gone:
-        changes.append(Change("receipt", facts.receipt_file, facts.receipt_value, receipt.value_of(kept)))
+        changes.append(Change("receipt", facts.receipt_file, facts.receipt_value, records.receipt_state(kept)))
     view: dict[str, object] = {"removed": [item.path for item in gone], "left": [item.path for item in left]}
-    view["restored"] = [change.path for change in changes if change.after == KEPT]
-    spoken_of = {change.aside for change in changes} | {item.setAside for item in left}
+    view["restored"] = [change.path for change in changes if change.after == FOREIGN]
+    spoken_of = {change.backup for change in changes} | {item.setAside for item in left}
     notes = (*_left_notes(facts, left), *_waiting_notes(facts, spoken_of))
     return Plan(tuple(changes), view, notes)
 
 
 def _removal(facts: Facts, item: Item) -> Change | None:
     found = facts.seen[item.path]
-    aside = item.setAside if item.setAside in found.asides else None
+    aside = item.setAside if item.setAside in found.backups else None
     if found.value != ABSENT and not item.matches(found.value):
         return None
     if found.value == ABSENT and aside is None:
         return None
-    return Change(item.role, item.path, found.value, KEPT if aside else ABSENT, aside)
+    return Change(item.role, item.path, found.value, FOREIGN if aside else ABSENT, aside)
 
 
 def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
@@ -134,4 +136,4 @@ def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
 def _waiting_notes(facts: Facts, spoken_of: Set[str | None]) -> Iterable[str]:
     """What was set aside earlier, before something else was set aside from the same place."""
     for path, found in facts.seen.items():
-        yield from (f"Left {aside}: it once stood at {path}." for aside in sorted(found.asides - spoken_of))
+        yield from (f"Left {aside}: it once stood at {path}." for aside in sorted(found.backups - spoken_of))

@@ -15,50 +15,37 @@ finishes it when every change was made and undoes it otherwise.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rawr_install import atomic as durable
-from rawr_install.errors import RawrError
+from rawr_install import atomic
+from rawr_install.errors import RawrError, os_error_code, os_error_hint, os_error_in_words, os_error_name
 from rawr_install.events import log as events
-from rawr_install.machine import change as links, history
-from rawr_install.machine.change import Change
-from rawr_install.machine.history import Record
+from rawr_install.machine import records
+from rawr_install.machine.change import Change, apply, progress, stage, sweep
+from rawr_install.machine.records import Record
 from rawr_install.paths import Places
 
-_CODES = {
-    errno.ENOSPC: "DISK_FULL",
-    errno.EDQUOT: "DISK_FULL",
-    errno.EROFS: "READ_ONLY_FILE_SYSTEM",
-    errno.EACCES: "PERMISSION_DENIED",
-    errno.EPERM: "PERMISSION_DENIED",
-}
-_HINTS = {
-    errno.ENOSPC: "free some space on this file system, then run the command again",
-    errno.EDQUOT: "free some of your disk quota, then run the command again",
-    errno.EROFS: "mount this file system writable, or choose another folder (--bin-dir, XDG_STATE_HOME)",
-    errno.EACCES: "make the folder that holds this path writable for you",
-    errno.EPERM: "make the folder that holds this path writable for you",
-}
 
-
-def execute(places: Places, command: str, changes: Sequence[Change], rewound: int | None = None) -> Record:
-    """Make all ``changes`` or none; returns the record. Raises RawrError, with everything put back."""
+def execute(
+    places: Places, history: Sequence[Record], command: str, changes: Sequence[Change], rewound: int | None = None
+) -> Record:
+    """Make all ``changes`` or none, recorded after ``history``. Raises RawrError, with everything put back."""
     events.begin_run()
     try:
         with _about(places.history_file):
             _clear(places, changes)
-            record = history.begin(places.history_file, command, changes, rewound)
+            history = records.begin(places.history_file, history, command, changes, rewound)
+            record = history[-1]
     except OSError as error:
         raise _failed(command, error, "Nothing was changed.") from None
     try:
         _carry_out(changes)
         with _about(places.history_file):
-            history.close(places.history_file, record, "done")
+            records.close(places.history_file, history, record, "done")
     except BaseException as error:
-        raise _after_putting_back(places, record, error) from None
+        raise _after_putting_back(places, history, error) from None
     return record
 
 
@@ -68,13 +55,13 @@ def _carry_out(changes: Sequence[Change]) -> None:
         for change in changes:
             with _about(change.path):
                 os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
-                staged.append(links.stage(change))
+                staged.append(stage(change))
         for change, made in zip(changes, staged, strict=True):
             with _about(change.path):
-                links.apply(change, made)
+                apply(change, made)
     finally:
         for made in filter(None, staged):
-            durable.discard(made)
+            atomic.discard(made)
     _verify(changes)
 
 
@@ -92,12 +79,12 @@ def _about(path: str) -> Iterator[None]:
 
 def _verify(changes: Sequence[Change]) -> None:
     for change in changes:
-        if links.standing(change) != "after":
+        if progress(change) != "after":
             raise RawrError(f"{change.path} does not hold what was just put there.", code="CHANGED_MEANWHILE")
 
 
 def put_back(changes: Sequence[Change]) -> list[str]:
-    """Undo as far as each change came; returns the names that somebody else has changed since.
+    """Undo as far as each change came; returns the names that another program has changed since.
 
     One name that cannot be put back is no reason to leave the others: the first OSError is raised at the end.
     """
@@ -115,7 +102,7 @@ def put_back(changes: Sequence[Change]) -> list[str]:
 
 def _put_one_back(change: Change, left: list[str]) -> None:
     with _about(change.path):
-        where = links.standing(change)
+        where = progress(change)
     if where == "other":
         left.append(change.path)
     elif where != "before":
@@ -133,41 +120,45 @@ def remove(paths: Sequence[str]) -> None:
             raise _failed("removing the toolkit's own files", error, "The rest is still there.") from None
 
 
-def recover(places: Places) -> list[str]:
-    """End what a killed process began; returns a sentence for each record. Raises RawrError when it cannot."""
-    said = []
-    for record in history.pending(places.history_file):
+def recover(places: Places, history: Sequence[Record]) -> tuple[Sequence[Record], tuple[str, ...]]:
+    """End what a killed process began: the history then, and a sentence for each record. Raises RawrError."""
+    said: list[str] = []
+    for record in records.pending(history):
+        records.require_own(places, record.changes)
         try:
-            said.append(_end(places, record))
+            status, ending = _end(places, record)
+            history = records.close(places.history_file, history, record, status)
+            said.append(ending)
         except OSError as error:
             why = f"The {record.command} of {record.at} was interrupted and is not mended yet."
             raise _failed("mending it", error, why) from None
-    return said
+    return history, tuple(said)
 
 
-def _end(places: Places, record: Record) -> str:
+def _end(places: Places, record: Record) -> tuple[str, str]:
     _clear(places, record.changes)
-    finished = all(links.standing(change) == "after" for change in record.changes)
+    finished = all(progress(change) == "after" for change in record.changes)
     left = [] if finished else put_back(record.changes)
-    history.close(places.history_file, record, "done" if finished else "undone")
     said = f"An interrupted {record.command} of {record.at} was {'finished' if finished else 'undone'}."
-    return said + "".join(f" {path} was changed by somebody else and left alone." for path in left)
+    said += "".join(f" {path} was changed by another program and left alone." for path in left)
+    return "done" if finished else "undone", said
 
 
 def _clear(places: Places, changes: Sequence[Change]) -> None:
     for path in (places.history_file, *(change.path for change in changes)):
-        links.sweep(path)
+        sweep(path)
 
 
-def _after_putting_back(places: Places, record: Record, error: BaseException) -> BaseException:
-    """Put everything back; the error to raise then."""
+def _after_putting_back(places: Places, history: Sequence[Record], error: BaseException) -> BaseException:
+    """Put back what the newest record changed; the error to raise then."""
+    record = history[-1]
     try:
         left = put_back(record.changes)
-        ending = "Everything was put back." if not left else f"Changed by somebody else and left: {', '.join(left)}."
+        ending = "Everything was put back." if not left else f"Changed by another program and left: {', '.join(left)}."
     except OSError as second:
-        ending = f"Putting things back failed too ({_words(second)}); the next changing command mends it."
+        ending = f"Putting things back failed too ({os_error_in_words(second)}); the next changing command mends it."
     else:
-        _close_quietly(places, record)
+        _close_quietly(places, history, record)
     if isinstance(error, OSError):
         return _failed(record.command, error, ending)
     if isinstance(error, RawrError):
@@ -175,23 +166,17 @@ def _after_putting_back(places: Places, record: Record, error: BaseException) ->
     return error
 
 
-def _close_quietly(places: Places, record: Record) -> None:
+def _close_quietly(places: Places, history: Sequence[Record], record: Record) -> None:
     try:
-        history.close(places.history_file, record, "undone")
-    except (OSError, RawrError):
+        records.close(places.history_file, history, record, "undone")
+    except OSError:
         pass  # still pending: the next changing command finds nothing to undo and closes it
 
 
 def _failed(command: str, error: OSError, ending: str) -> RawrError:
-    number = error.errno or 0
     return RawrError(
-        f"{command} failed: {_words(error)}. {ending}",
-        code=_CODES.get(number, "WRITE_FAILED"),
-        hint=_HINTS.get(number, "look at the file system that holds this path, then run the command again"),
-        details={"errno": errno.errorcode.get(number, ""), "path": str(error.filename or "")},
+        f"{command} failed: {os_error_in_words(error)}. {ending}",
+        code=os_error_code(error, "WRITE_FAILED"),
+        hint=os_error_hint(error),
+        details={"errno": os_error_name(error), "path": str(error.filename or "")},
     )
-
-
-def _words(error: OSError) -> str:
-    name = errno.errorcode.get(error.errno or 0, "unknown")
-    return f"{error.strerror or error} ({name})" + (f": {error.filename}" if error.filename else "")

@@ -1,14 +1,14 @@
 """Names that the toolkit puts in place, and how it does so without a gap.
 
-A :class:`Value` is what stands at a name; a :class:`Change` takes one name from
-one value to another and knows its own inverse. Rules:
+A :class:`PathState` is what stands at a name; a :class:`Change` takes one name from
+one to another and knows its own inverse. Rules:
 
 * A name is replaced by staging beside it and renaming over it: whoever looks
   finds the old thing or the new one, never nothing.
 * What is not ours is never deleted. A change whose one end is ``kept`` carries
-  ``aside``, the name beside it under which the foreign thing waits.
+  ``backup``, the name beside it under which the foreign thing waits.
 * Before it acts, a change checks that the name still holds what was looked at.
-* Every step may be repeated after a crash: :func:`standing` tells how far a
+* Every step may be repeated after a crash: :func:`progress` tells how far a
   change came, and applying it, or its inverse, goes on from there.
 
 All functions raise OSError as it comes; ``transaction`` gives it words.
@@ -20,18 +20,17 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from rawr_install import atomic as durable
+from rawr_install import atomic
 from rawr_install.errors import RefusedError
 
 # No hard links: FAT (EPERM), protected_hardlinks (EPERM), some network file systems, too many names already.
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-VALUE_LIMIT = 1024 * 1024  # bytes; our own files are a few KiB
+READ_LIMIT = 1024 * 1024  # bytes; our own files are a few KiB
 
 
-class Value(NamedTuple):
+class PathState(NamedTuple):
     """What stands at a name: ``absent``, a ``link``, a ``file`` with its bytes, or ``kept`` (foreign, not read)."""
 
     kind: str
@@ -48,51 +47,37 @@ class Value(NamedTuple):
 
         return hashlib.sha256(self.data).hexdigest()
 
-    def to_json(self) -> dict[str, object]:
-        if self.kind == "file":
-            # surrogateescape: the owner file may hold any bytes, and they must come back as they were.
-            return {"kind": "file", "text": self.data.decode("utf-8", "surrogateescape"), "mode": self.mode}
-        return {"kind": "link", "target": self.target} if self.kind == "link" else {"kind": self.kind}
 
-    @classmethod
-    def from_json(cls, shown: Mapping[str, object]) -> Value:
-        """Inverse of :meth:`to_json`; raises KeyError or ValueError on another shape."""
-        mode = shown.get("mode", 0)
-        if not isinstance(mode, int):
-            raise ValueError("mode is not a number")
-        text = str(shown.get("text", "")).encode("utf-8", "surrogateescape")
-        return cls(str(shown["kind"]), str(shown.get("target", "")), text, mode)
+ABSENT = PathState("absent")
+FOREIGN = PathState("kept")  # the word that the history holds
 
 
-ABSENT = Value("absent")
-KEPT = Value("kept")
-
-
-def link_value(target: str) -> Value:
+def link_to(target: str) -> PathState:
     """A symbolic link to ``target``."""
-    return Value("link", target=target)
+    return PathState("link", target=target)
 
 
-def file_value(data: bytes, mode: int = 0o644) -> Value:
+def file_with(data: bytes, mode: int = 0o644) -> PathState:
     """A regular file."""
-    return Value("file", data=data, mode=mode)
+    return PathState("file", data=data, mode=mode)
 
 
-def read_value(path: str) -> Value:
+def read_path(path: str, limit: int = READ_LIMIT) -> PathState:
     """What stands at ``path``; ``kept`` for what the toolkit never makes (a folder, a large file) or cannot read."""
     try:
         info = os.lstat(path)
+        if stat.S_ISLNK(info.st_mode):
+            return link_to(os.readlink(path))
+        if not stat.S_ISREG(info.st_mode):
+            return FOREIGN
+        # Exchanged since lstat(2): a link is ELOOP, and a FIFO would wait for its writer but for O_NONBLOCK.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return ABSENT
-    if stat.S_ISLNK(info.st_mode):
-        return link_value(os.readlink(path))
-    if not stat.S_ISREG(info.st_mode) or info.st_size > VALUE_LIMIT:
-        return KEPT
-    try:
-        with open(path, "rb") as file:
-            return file_value(file.read(), stat.S_IMODE(info.st_mode))
     except PermissionError:
-        return KEPT
+        return FOREIGN
+    return FOREIGN if len(data) > limit else file_with(data, stat.S_IMODE(info.st_mode))
 
 
 class Change(NamedTuple):
@@ -100,43 +85,29 @@ class Change(NamedTuple):
 
     role: str
     path: str
-    before: Value
-    after: Value
-    aside: str | None = None
+    before: PathState
+    after: PathState
+    backup: str | None = None
 
     @property
     def inverse(self) -> Change:
-        return Change(self.role, self.path, self.after, self.before, self.aside)
+        return Change(self.role, self.path, self.after, self.before, self.backup)
 
     @property
-    def sets_aside(self) -> bool:
+    def backs_up(self) -> bool:
         return self.before.kind == "kept"
-
-    def to_json(self) -> dict[str, object]:
-        shown: dict[str, object] = {"role": self.role, "path": self.path}
-        shown |= {"before": self.before.to_json(), "after": self.after.to_json()}
-        return shown | ({"aside": self.aside} if self.aside else {})
-
-    @classmethod
-    def from_json(cls, shown: Mapping[str, object]) -> Change:
-        """Inverse of :meth:`to_json`; raises KeyError or ValueError on another shape."""
-        before, after, aside = shown["before"], shown["after"], shown.get("aside")
-        if not isinstance(before, dict) or not isinstance(after, dict):
-            raise ValueError("a value is not an object")
-        ends = Value.from_json(before), Value.from_json(after)
-        return cls(str(shown["role"]), str(shown["path"]), *ends, str(aside) if aside else None)
 
     def describe(self) -> str:
         """The change as a line of a plan."""
         if self.after.kind == "kept":
-            return f"put {self.aside} back at {self.path}"
+            return f"put {self.backup} back at {self.path}"
         ends = {"absent": f"remove {self.path}", "link": f"link {self.path} -> {self.after.target}"}
         content = self.after.data.decode("utf-8", "replace").strip() if self.role == "owner" else ""
         step = ends.get(self.after.kind, f"write {self.path}" + (f": {content}" if content else ""))
-        return f"set {self.path} aside as {self.aside}, {step}" if self.sets_aside else step
+        return f"set {self.path} aside as {self.backup}, {step}" if self.backs_up else step
 
 
-def free_aside(path: str) -> str:
+def backup_name(path: str) -> str:
     """A name beside ``path`` under which a foreign thing can wait; taken names are passed over."""
     number, name = 1, f"{path}.before-rawr-install"
     while os.path.lexists(name):
@@ -145,18 +116,18 @@ def free_aside(path: str) -> str:
     return name
 
 
-def standing(change: Change) -> str:
+def progress(change: Change) -> str:
     """How far ``change`` came: ``before``, ``between``, ``after``, or ``other`` when somebody else has been there."""
-    if change.aside is None:
-        now = read_value(change.path)
+    if change.backup is None:
+        now = read_path(change.path)
         return "after" if now == change.after else "before" if now == change.before else "other"
-    place = _foreign_place(change.path, change.aside, change.after if change.sets_aside else change.before)
+    place = _foreign_place(change.path, change.backup, change.after if change.backs_up else change.before)
     if place in ("between", "other"):
         return place
-    return "after" if (place == "aside") == change.sets_aside else "before"
+    return "after" if (place == "aside") == change.backs_up else "before"
 
 
-def _foreign_place(path: str, aside: str, ours: Value) -> str:
+def _foreign_place(path: str, aside: str, ours: PathState) -> str:
     """Where the foreign thing is: ``aside`` (ours at ``path``), in ``place``, or ``between`` the two."""
     present = os.path.lexists(path)
     if not os.path.lexists(aside):
@@ -165,34 +136,34 @@ def _foreign_place(path: str, aside: str, ours: Value) -> str:
         return "aside" if ours == ABSENT else "between"
     if _same_file(path, aside):
         return "between"
-    return "aside" if read_value(path) == ours else "other"
+    return "aside" if read_path(path) == ours else "other"
 
 
 def stage(change: Change) -> str | None:
     """Make the new thing under a temporary name beside its place; None where there is nothing to make."""
     if change.after.kind == "link":
-        return durable.stage_link(change.path, change.after.target)
+        return atomic.stage_link(change.path, change.after.target)
     if change.after.kind == "file":
-        return durable.stage_file(change.path, change.after.data, change.after.mode)
+        return atomic.stage_file(change.path, change.after.data, change.after.mode)
     return None
 
 
 def apply(change: Change, staged: str | None) -> None:
     """Make the change, from wherever it stands; raises RefusedError ``CHANGED_MEANWHILE`` on ``other``."""
-    where = standing(change)
+    where = progress(change)
     if where == "after":
         return
     if where == "other":
         raise RefusedError(f"{change.path} was changed by another program meanwhile.", code="CHANGED_MEANWHILE")
-    if change.sets_aside and change.aside:
-        _set_aside(change.path, change.aside)
-    if change.after.kind == "kept" and change.aside:
-        _put_back(change.path, change.aside)
+    if change.backs_up and change.backup:
+        _set_aside(change.path, change.backup)
+    if change.after.kind == "kept" and change.backup:
+        _put_back(change.path, change.backup)
     elif staged:
-        durable.commit(staged, change.path)
+        atomic.commit(staged, change.path)
     elif os.path.lexists(change.path):
         os.unlink(change.path)
-        durable.sync_folder(os.path.dirname(change.path))
+        atomic.sync_folder(os.path.dirname(change.path))
 
 
 def _set_aside(path: str, aside: str) -> None:
@@ -220,7 +191,7 @@ def _put_back(path: str, aside: str) -> None:
         os.unlink(aside if _same_file(path, aside) else path)
     if os.path.lexists(aside):
         os.rename(aside, path)
-    durable.sync_folder(os.path.dirname(path))
+    atomic.sync_folder(os.path.dirname(path))
 
 
 def _same_file(first: str, second: str) -> bool:
@@ -236,4 +207,4 @@ def sweep(path: str) -> None:
     except OSError:
         return
     for found in filter(leftover.fullmatch, names):
-        durable.discard(os.path.join(folder, found))
+        atomic.discard(os.path.join(folder, found))

@@ -18,7 +18,7 @@ from rawr_install.machine.facts import Problem, Records
 from rawr_install.paths import Places
 
 if TYPE_CHECKING:
-    from rawr_install.machine.receipt import Receipt
+    from rawr_install.machine.records import Receipt
 
 SHIM_LIMIT = 16 * 1024
 
@@ -31,10 +31,10 @@ def look(places: Places) -> Records:
     pending: tuple[str, ...] = ()
     # The records' modules are imported only where there are records: a doctor is quick.
     if os.path.lexists(places.receipt_file):
-        from rawr_install.machine import receipt
+        from rawr_install.machine import records
 
         try:
-            items = receipt.read(places.receipt_file)
+            items = records.read_receipt(places.receipt_file)
             installed = tuple((item.path, item.mode) for item in items if item.role == "entry")
             astray = tuple(_astray(places, items))
         except RawrError as error:
@@ -48,19 +48,19 @@ def look(places: Places) -> Records:
 
 
 def _astray(places: Places, items: Receipt) -> Iterable[tuple[str, str]]:
-    from rawr_install.machine import change as links
+    from rawr_install.machine.change import ABSENT, read_path
 
     written = os.stat(places.receipt_file).st_ctime_ns
     for item in items:
         if item.kind == "file" and _untouched_since(item.path, written):
             continue  # spares the hash, and with it loading OpenSSL
         try:
-            found = links.read_value(item.path)
+            found = read_path(item.path)
         except OSError as error:
             yield item.path, error.strerror or "unreadable"
             continue
         if not item.matches(found):
-            yield item.path, "missing" if found == links.ABSENT else "modified"
+            yield item.path, "missing" if found == ABSENT else "modified"
 
 
 def _untouched_since(path: str, moment: int) -> bool:
@@ -72,9 +72,10 @@ def _untouched_since(path: str, moment: int) -> bool:
 
 
 def _pending(places: Places) -> Iterable[str]:
-    from rawr_install.machine import history
+    from rawr_install.machine import records
 
-    return (f"{record.command} of {record.at}" for record in history.pending(places.history_file))
+    history = records.read_history(places.history_file)
+    return (f"{record.command} of {record.at}" for record in records.pending(history))
 
 
 def toolkits_gone(entries: Iterable[Entry], places: Places, environ: Mapping[str, str]) -> tuple[str, ...]:

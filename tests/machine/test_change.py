@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from rawr_install.errors import RefusedError
-from rawr_install.machine import change as links
-from rawr_install.machine.change import ABSENT, KEPT, Change, Value, file_value, link_value, read_value
+from rawr_install.machine import change as changes
+from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to, read_path
 from tests.conftest import LINK, Machine
 from tests.install.steps import MUTATING, fail_at, need_strace, record, skip_at, strace
 
-OURS = link_value("/w/apps/cli/bin/run.js")
-OTHER = file_value(b"\xff not UTF-8 \r\n", 0o640)
+OURS = link_to("/w/apps/cli/bin/run.js")
+OTHER = file_with(b"\xff not UTF-8 \r\n", 0o640)
 
 
-def put(path: str, value: Value) -> None:
+def put(path: str, value: PathState) -> None:
     if os.path.lexists(path):
         os.unlink(path)
     if value.kind == "link":
@@ -29,30 +29,24 @@ def put(path: str, value: Value) -> None:
 
 
 def carry_out(change: Change) -> None:
-    links.apply(change, links.stage(change))
+    changes.apply(change, changes.stage(change))
 
 
 @pytest.mark.parametrize(
     ("before", "after"), list(permutations([ABSENT, OURS, OTHER], 2)), ids=lambda value: getattr(value, "kind", None)
 )
-def test_a_change_and_its_inverse_lead_there_and_back(tmp_path: Path, before: Value, after: Value) -> None:
+def test_a_change_and_its_inverse_lead_there_and_back(tmp_path: Path, before: PathState, after: PathState) -> None:
     change = Change("entry", str(tmp_path / "rawr"), before, after)
     put(change.path, before)
     carry_out(change)
-    assert (read_value(change.path), links.standing(change)) == (after, "after")
+    assert (read_path(change.path), changes.progress(change)) == (after, "after")
     carry_out(change.inverse)
-    assert read_value(change.path) == before and len(os.listdir(tmp_path)) == (before != ABSENT)
-
-
-@pytest.mark.parametrize("value", [ABSENT, KEPT, OURS, OTHER], ids=lambda value: value.kind)
-def test_a_value_survives_json(value: Value) -> None:
-    change = Change("entry", "/p/\udcff", value, OURS, "/p/aside")
-    assert Change.from_json(change.to_json()) == change
+    assert read_path(change.path) == before and len(os.listdir(tmp_path)) == (before != ABSENT)
 
 
 def test_what_somebody_else_put_there_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     change = Change("entry", str(tmp_path / "rawr"), OURS, OTHER)
-    put(change.path, link_value("/elsewhere"))
+    put(change.path, link_to("/elsewhere"))
     with pytest.raises(RefusedError, match="changed by another program meanwhile"):
         carry_out(change)
     assert os.readlink(change.path) == "/elsewhere"
@@ -77,48 +71,48 @@ def aside(tmp_path: Path) -> Change:
     """A foreign file at the entry's place, and the change that sets it aside."""
     path = str(tmp_path / "rawr")
     Path(path).write_text("foreign")
-    return Change("entry", path, KEPT, OURS, path + ".aside")
+    return Change("entry", path, FOREIGN, OURS, path + ".aside")
 
 
 def test_setting_aside_goes_on_from_where_it_was_interrupted(aside: Change) -> None:
-    assert aside.aside and links.standing(aside) == "before"
-    os.link(aside.path, aside.aside)
-    assert links.standing(aside) == "between"
+    assert aside.backup and changes.progress(aside) == "before"
+    os.link(aside.path, aside.backup)
+    assert changes.progress(aside) == "between"
     carry_out(aside)
-    assert links.standing(aside) == "after" and Path(aside.aside).read_text() == "foreign"
+    assert changes.progress(aside) == "after" and Path(aside.backup).read_text() == "foreign"
     carry_out(aside)  # once more changes nothing
-    assert links.standing(aside) == "after"
+    assert changes.progress(aside) == "after"
 
 
 @pytest.mark.parametrize("stop", ["two names", "moved", "done"])
 def test_setting_aside_is_undone_from_wherever_it_was_interrupted(aside: Change, stop: str) -> None:
-    assert aside.aside
+    assert aside.backup
     if stop == "two names":
-        os.link(aside.path, aside.aside)
+        os.link(aside.path, aside.backup)
     elif stop == "moved":
-        os.rename(aside.path, aside.aside)
+        os.rename(aside.path, aside.backup)
     else:
         carry_out(aside)
     carry_out(aside.inverse)
-    assert Path(aside.path).read_text() == "foreign" and not os.path.lexists(aside.aside)
+    assert Path(aside.path).read_text() == "foreign" and not os.path.lexists(aside.backup)
 
 
 def test_without_the_foreign_file_nothing_of_somebody_elses_is_touched(aside: Change) -> None:
-    assert aside.aside
-    os.rename(aside.path, aside.aside)
+    assert aside.backup
+    os.rename(aside.path, aside.backup)
     Path(aside.path).write_text("newer")
     for change in (aside, aside.inverse):
-        assert links.standing(change) == "other"
+        assert changes.progress(change) == "other"
         with pytest.raises(RefusedError):
             carry_out(change)
-    assert Path(aside.path).read_text() == "newer" and Path(aside.aside).read_text() == "foreign"
+    assert Path(aside.path).read_text() == "newer" and Path(aside.backup).read_text() == "foreign"
 
 
 def test_sweep_removes_temporary_files_of_that_name_only(tmp_path: Path) -> None:
     ours, others = ".rawr.12.0123abcd.tmp", [".rawr.tmp", ".rawr.x.0123abcd.tmp", ".rawr2.12.0123abcd.tmp", "rawr"]
     for name in (ours, *others):
         (tmp_path / name).touch()
-    links.sweep(str(tmp_path / "rawr"))
+    changes.sweep(str(tmp_path / "rawr"))
     assert sorted(os.listdir(tmp_path)) == sorted(others)
 
 
