@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rawr_install.cli.base import JSON_KEY, Result, command, log
+from rawr_install.cli.base import JSON_KEY, Result, command, error_lines, log
 from rawr_install.cli.terminal import tilde
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.errors import RawrError, RefusedError
@@ -87,7 +87,10 @@ def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bo
     needs = bun.requirements(root, os.environ, ask=True)
     more = {"needs": [need.to_json() for need in needs], "installDeps": deps}
     outcome = _answer(done, dry_run, _activate_lines(done), more, after=_need_lines(needs), because=_because(done))
-    return outcome._replace(error=_deps_failed(root, outcome)) if deps == "failed" else outcome
+    if deps != "failed":
+        return outcome
+    error = _deps_failed(root, outcome)
+    return outcome._replace(lines=[*outcome.lines, *error_lines(error)], error=error)
 
 
 @command(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rawr_install.cli.base import Command, Result, command, group
+from rawr_install.cli.base import Command, Result, command, group, log
 from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.dispatch.locate import find_workspace
@@ -63,7 +63,11 @@ rawr-install plugins web enable all --force       pass over the gate (this is re
 """,
 )
 @_id
-@click.option("--risk", type=click.Choice(gate.RISKS), default="balanced", help="What the gate lets pass.")
+@click.option(
+    "--risk",
+    type=click.Choice(gate.RISKS),
+    help="What the gate lets pass (default: as rawr.config.ts says).",
+)
 @click.option("--staged", is_flag=True, help="Have the gate look at what is staged, not at the whole repository.")
 @click.option("--force", is_flag=True, help="Enable although the gate says no or is not there; recorded in the events.")
 @_workspace
@@ -77,10 +81,10 @@ def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -
 
         def ask() -> gate.GateResult:
             flags = {"staged": wanted.staged, "dry_run": wanted.dry_run}
-            return gate.run_gate(root, wanted.risk, os.environ, waiting=progress, **flags)
+            return gate.run_gate(root, wanted.risk, os.environ, waiting=progress, log=log, **flags)
 
         if everything:
-            return _all_outcome(web.enable_all(root, catalog, wanted, ask), wanted)
+            return _all_result(web.enable_all(root, catalog, wanted, ask), wanted)
         return _switched("enabled", web.enable(root, catalog, plugin_id, wanted, ask), wanted.dry_run)
 
 
@@ -107,7 +111,8 @@ def _shown(workspace: str | None, gone: bool) -> Result:
     root = find_workspace(workspace, os.environ)
     catalog, found = _catalog(root), state.get_repo_state(root)
     rows = web.rows(catalog, found, gone)
-    data = {"workspaceRoot": root, "plugins": rows, "state": found}
+    excluded = sum(plugin.kind != "web" for plugin in catalog.plugins)
+    data = {"workspaceRoot": root, "plugins": rows, "excludedCount": excluded, "state": found}
     broken = [violation.message for violation in catalog.violations if violation.group == "web"]
     if not rows:
         return Result(data, ["no web plugins found"], broken)
@@ -122,15 +127,19 @@ def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
 def _switched(verb: str, done: EnableResult, dry_run: bool) -> Result:
     name = str(done.data["pluginId"])
     head = f"forced enable: {name}" if done.forced else f"{verb}: {name}"
-    return Result(done.data, [head, _persisted(done, dry_run)])
+    return Result(done.data, [head, *_not_scanned(done), _persisted(done, dry_run)])
 
 
-def _all_outcome(done: EnableResult, asked: EnableOptions) -> Result:
+def _all_result(done: EnableResult, asked: EnableOptions) -> Result:
     data = done.data
     lines = [f"planned: {data['plannedCount']}", f"skipped: {data['skippedCount']}"]
     if done.forced:
         lines.append(f"forced: {data['plannedCount']}")
-    return Result(data, [*lines, _persisted(done, asked.dry_run)])
+    return Result(data, [*lines, *_not_scanned(done), _persisted(done, asked.dry_run)])
+
+
+def _not_scanned(done: EnableResult) -> list[str]:
+    return [f"not scanned: {each}" for each in done.not_scanned]
 
 
 def _persisted(done: EnableResult, dry_run: bool) -> str:

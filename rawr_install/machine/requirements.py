@@ -16,12 +16,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
 from rawr_install.files import read_bytes
+from rawr_install.report import Remedy, to_json
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
 ASK_SECONDS = 10.0
@@ -43,7 +45,8 @@ class Need(NamedTuple):
     remedy: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        return {"id": self.id, "summary": self.summary, "remedy": list(self.remedy)}
+        remedy = Remedy(shlex.join(self.remedy), self.remedy) if self.remedy else None
+        return {"id": self.id, "summary": self.summary, "remedy": to_json(remedy)}
 
 
 def requirements(root: str, environ: Mapping[str, str], ask: bool) -> tuple[Need, ...]:

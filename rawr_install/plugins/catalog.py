@@ -30,7 +30,10 @@ LIMIT = 1 << 20
 
 
 class Plugin(NamedTuple):
-    """One plugin that keeps the contract; ``linkable`` and ``runtime_web`` say what it can be used for."""
+    """One plugin that keeps the contract; ``linkable`` and ``runtime_web`` say what it can be used for.
+
+    ``name`` is the package's, None where it has none: the id is the folder's name then.
+    """
 
     id: str
     kind: str
@@ -39,6 +42,7 @@ class Plugin(NamedTuple):
     path: str
     linkable: bool
     runtime_web: bool
+    name: str | None = None
 
 
 class Violation(NamedTuple):
@@ -165,6 +169,7 @@ def _plugin(document: object, path: str, folder: str, kind: str, group: str) -> 
         path,
         linkable=kind == "toolkit" and _has_commands(document.get("oclif")),
         runtime_web=kind == "web" and _exports_runtime(document.get("exports")),
+        name=name,
     )
 
 

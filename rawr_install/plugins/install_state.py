@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from rawr_install.dispatch.workspace import read_owner
-from rawr_install.errors import RawrError
+from rawr_install.errors import RawrError, UsageError
 from rawr_install.paths import Places
 from rawr_install.plugins import manifest
 from rawr_install.plugins.assess import Assessment, Identity, Issue, LinkFacts, assess, choose_root, linkable
@@ -64,8 +64,8 @@ def assess_install_state(
 
     ``runtime_plugins`` are the plugins that a running CLI has loaded (their
     ``name`` and ``alias`` count); ``oclif_data_dir`` is the plugin manager's
-    data folder (default: the user's). Raises UsageError ``NO_HOME`` where a
-    default is needed and HOME is unset.
+    data folder (default: the user's). Raises UsageError: ``NOT_A_WORKSPACE`` for a
+    root that is not there, ``NO_HOME`` where a default is needed and HOME is unset.
     """
     facts = read_facts(workspace_root, runtime_plugins, oclif_data_dir, allow_global_owner_fallback)
     return report(facts, assess(facts))
@@ -81,8 +81,10 @@ def read_facts(
     allow_global_owner_fallback: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> LinkFacts:
-    """Read workspace, manifest and link targets once."""
+    """Read workspace, manifest and link targets once; raises UsageError ``NOT_A_WORKSPACE`` for a missing root."""
     root = os.path.abspath(os.fspath(workspace_root))
+    if not os.path.isdir(root):
+        raise UsageError(f"{root} is not a folder.", code="NOT_A_WORKSPACE", hint="name the root folder of a workspace")
     owner = read_owner(_places().owner_file) if allow_global_owner_fallback else None
     canonical = choose_root(root, owner)
     catalog = discover(canonical.root, progress)

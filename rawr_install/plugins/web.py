@@ -14,7 +14,7 @@ from rawr_install.encoding import shown
 from rawr_install.errors import RawrError, RefusedError, UsageError
 from rawr_install.events import log as events
 from rawr_install.plugins.catalog import Catalog, Plugin
-from rawr_install.plugins.gate import GateResult
+from rawr_install.plugins.gate import DEFAULT_RISK, GateResult
 from rawr_install.state import store as state
 from rawr_install.state.document import RepoState
 
@@ -25,7 +25,7 @@ NO_RUNTIME = "exports neither ./server nor ./web"
 class EnableOptions:
     """What the command line asks for."""
 
-    risk: str = "balanced"
+    risk: str | None = None
     staged: bool = False
     force: bool = False
     dry_run: bool = False
@@ -37,11 +37,12 @@ class EnableOptions:
 
 @dataclass(frozen=True)
 class EnableResult:
-    """What a change came to: the data for programs, whether the gate was passed over, the state after it."""
+    """What a change came to: the data for programs, whether the gate was passed over, what it could not look at."""
 
     data: dict[str, object]
     forced: bool
     changed: bool
+    not_scanned: Sequence[str] = ()
 
 
 Gate = Callable[[], GateResult]
@@ -83,6 +84,7 @@ def rows(catalog: Catalog, found: RepoState, gone: bool = False) -> list[dict[st
     made: list[dict[str, object]] = [
         {
             "id": plugin.id,
+            **({"name": plugin.name} if plugin.name else {}),
             "dirName": plugin.folder,
             "absPath": plugin.path,
             "kind": plugin.kind,
@@ -106,9 +108,10 @@ def enable(root: str, catalog: Catalog, wanted: str, asked: EnableOptions, gate:
     _require(result, asked, root, [plugin.id], {"pluginId": plugin.id})
     after, changed = _mutate(root, [plugin.id], on=True, dry_run=asked.dry_run)
     forced = result.outcome != "allowed"
-    evaluation = {**result.evaluation(), "riskTolerance": asked.risk, "mode": asked.mode}
+    evaluation = {**result.evaluation(), "riskTolerance": result.risk, "mode": asked.mode}
     done: dict[str, object] = {"workspaceRoot": root, "pluginId": plugin.id, "forced": forced, "dryRun": asked.dry_run}
-    return EnableResult({**done, "changed": changed, "evaluation": evaluation, "state": after}, forced, changed)
+    data = {**done, "changed": changed, "evaluation": evaluation, "state": after}
+    return EnableResult(data, forced, changed, result.not_scanned)
 
 
 def disable(root: str, catalog: Catalog, wanted: str, dry_run: bool = False) -> EnableResult:
@@ -132,13 +135,14 @@ def enable_all(root: str, catalog: Catalog, asked: EnableOptions, gate: Gate) ->
     """
     planned = [plugin.id for plugin in catalog.plugins if plugin.runtime_web]
     if not planned:
-        return EnableResult({**_summary(root, catalog, asked, []), "changed": False}, forced=False, changed=False)
+        nothing = _summary(root, catalog, asked, asked.risk or DEFAULT_RISK, [])
+        return EnableResult({**nothing, "changed": False}, forced=False, changed=False)
     result = gate()
     forced = asked.force and result.outcome != "allowed"
 
     def summary(persisted: bool, error: RawrError | None = None) -> dict[str, object]:
         attempts = [_attempt(name, result, forced, persisted, error) for name in planned]
-        return _summary(root, catalog, asked, attempts)
+        return _summary(root, catalog, asked, result.risk, attempts)
 
     _require(result, asked, root, planned, summary(persisted=False))
     try:
@@ -146,7 +150,8 @@ def enable_all(root: str, catalog: Catalog, asked: EnableOptions, gate: Gate) ->
     except RawrError as error:
         error.details = summary(persisted=False, error=error) | (error.details or {})
         raise
-    return EnableResult({**summary(persisted=not asked.dry_run), "changed": changed}, forced, changed)
+    data = {**summary(persisted=not asked.dry_run), "changed": changed}
+    return EnableResult(data, forced, changed, result.not_scanned)
 
 
 def _attempt(
@@ -162,13 +167,13 @@ def _attempt(
 
 
 def _summary(
-    root: str, catalog: Catalog, asked: EnableOptions, attempts: Sequence[dict[str, object]]
+    root: str, catalog: Catalog, asked: EnableOptions, risk: str, attempts: Sequence[dict[str, object]]
 ) -> dict[str, object]:
     skipped = _skipped(catalog)
     return {
         "workspaceRoot": root,
         "mode": asked.mode,
-        "riskTolerance": asked.risk,
+        "riskTolerance": risk,
         "dryRun": asked.dry_run,
         "plannedCount": len(attempts),
         "skippedCount": len(skipped),
@@ -213,7 +218,8 @@ def _no_gate(result: GateResult, root: str, details: dict[str, object]) -> Usage
     return UsageError(
         f"The workspace CLI of {root} cannot be asked for a security check: {result.reason}.",
         code="NOT_IMPLEMENTED",
-        hint="give it a `security check` command, or pass --force (which is recorded)",
+        hint="give it what is missing, or pass --force (which is recorded)"
+        + (", or --risk" if "rawr.config.ts" in result.reason else ""),
         details={**details, "evaluation": result.evaluation()},
     )
 

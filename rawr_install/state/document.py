@@ -171,11 +171,11 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def settled(state: RepoState, before: RepoState, now: str) -> RepoState:
-    """``state`` as a mutation leaves it: no id in both lists, ``lastUpdatedAt`` now unless the mutator set it.
+def one_list_each(state: RepoState, before: RepoState) -> RepoState:
+    """``state`` with no id in both lists (the peers' ``enable`` leaves it in the other one).
 
-    An id that stands in both lists stays where the mutation put it; if that
-    does not tell, it is enabled.
+    Such an id stays where the mutation from ``before`` put it; if that does
+    not tell, it is enabled, as it is for the peers.
     """
     plugins = state["plugins"]
     both = set(plugins["enabled"]).intersection(plugins["disabled"]) if "disabled" in plugins else None
@@ -185,8 +185,13 @@ def settled(state: RepoState, before: RepoState, now: str) -> RepoState:
         plugins["disabled"] = [name for name in plugins["disabled"] if name not in both - newly_off]
         if not plugins["disabled"]:
             del plugins["disabled"]
-    if plugins["lastUpdatedAt"] == before["plugins"]["lastUpdatedAt"]:
-        plugins["lastUpdatedAt"] = now
+    return state
+
+
+def dated(state: RepoState, before: RepoState, now: str) -> RepoState:
+    """``state`` with ``lastUpdatedAt`` now, unless the mutator set a time of its own."""
+    if state["plugins"]["lastUpdatedAt"].strip() in ("", NEVER, before["plugins"]["lastUpdatedAt"]):
+        state["plugins"]["lastUpdatedAt"] = now
     return state
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rawr_install.errors import RawrError
-from rawr_install.state.document import RepoState, default_repo_state, parse
+from rawr_install.state.document import RepoState, default_repo_state, one_list_each, parse
 from rawr_install.state.filesystem import volume_of
 from rawr_install.state.snapshot import Snapshot
 
@@ -53,7 +53,8 @@ def _file_status(path: str) -> tuple[str, str, str, RepoState | None]:
         snapshot.close()
         if snapshot.data is None:
             return "missing", "", "", default_repo_state()
-        return "ok", "", "", parse(snapshot.data, path)
+        found = parse(snapshot.data, path)
+        return "ok", "", "", one_list_each(found, found)
     except RawrError as error:
         return _STATUS[error.code], error.message, error.code, None
 

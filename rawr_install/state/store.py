@@ -23,13 +23,14 @@ from rawr_install.state.document import (
     Malformed,
     PluginLists,
     RepoState,
+    dated,
     default_repo_state,
     dump,
     fresh,
     normalised,
+    one_list_each,
     parse,
     same,
-    settled,
 )
 from rawr_install.state.lock import Options as RepoStateMutationOptions
 from rawr_install.state.snapshot import Snapshot
@@ -127,7 +128,8 @@ def get_repo_state(repo_root: str | os.PathLike[str]) -> RepoState:
     path = state_path(repo_root)
     snapshot = Snapshot(path)
     snapshot.close()
-    return _parsed(snapshot.data, path)
+    found = _parsed(snapshot.data, path)
+    return one_list_each(found, found)
 
 
 def _parsed(data: bytes | None, path: str) -> RepoState:
@@ -189,7 +191,7 @@ def mutate_repo_state_atomically(
     work = _Work(path, mutator)
     report = lock.transact(folder, work.change, options)
     if report.changed:
-        _keep_last_good(folder, work.written, report.durable)
+        _keep_last_good(folder, work, report.durable)
     return RepoStateMutationResult(
         state=work.state,
         state_path=path,
@@ -222,18 +224,20 @@ class _Work:
         self.path = path
         self.mutator = mutator
         self.state = default_repo_state()
+        self.read: bytes | None = None
         self.written = b""
 
     def change(self, data: bytes | None) -> bytes | None:
+        self.read = data
         before = _parsed(data, self.path)
         given = fresh(before)
         returned = self.mutator(given)
         try:
-            after = self._judged(before, given, returned)
+            after = one_list_each(self._judged(before, given, returned), before)
             if same(before, after):
                 self.state = before
                 return None
-            self.state = settled(after, before, leases.iso(time.time()))
+            self.state = dated(after, before, leases.iso(time.time()))
             self.written = dump(self.state)
         except Malformed as reason:
             raise StateError(
@@ -250,6 +254,7 @@ class _Work:
 # -- the last good copy ----------------------------------------------------------
 
 _copied: dict[str, float] = {}
+_written: dict[str, bytes] = {}  # what this process wrote last, to tell another program's write from it
 
 
 def last_good_path(repo_root: str | os.PathLike[str]) -> str:
@@ -257,14 +262,18 @@ def last_good_path(repo_root: str | os.PathLike[str]) -> str:
     return os.path.join(_folder(repo_root), "state.last-good.json")
 
 
-def _keep_last_good(folder: str, data: bytes, durable: bool) -> None:
-    """Keep a copy of what was just committed, at most once a second; a failure is no failure of the mutation."""
-    now = time.monotonic()
-    if now - _copied.get(folder, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
+def _keep_last_good(folder: str, work: _Work, durable: bool) -> None:
+    """Keep a copy of what was just committed; a failure is no failure of the mutation.
+
+    At most once a second, but always where it holds what another program has written.
+    """
+    now, ours = time.monotonic(), work.read == _written.get(folder)
+    _written[folder] = work.written
+    if ours and now - _copied.get(folder, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
         return
     _copied[folder] = now
     try:
-        write_file(os.path.join(folder, "state.last-good.json"), data, 0o600, durable)
+        write_file(os.path.join(folder, "state.last-good.json"), work.written, 0o600, durable)
     except OSError:
         pass
 

@@ -89,6 +89,8 @@ def test_a_failed_install_is_an_error_and_the_owner_stays(machine: Machine) -> N
     done = machine.rawr_install("activate", root, "--install-deps", "--json")
     assert (done.code, done.json["error"]["code"]) == (1, "INSTALL_DEPS_FAILED")
     assert machine.owner_file.read_text() == f"{root}\n"
+    shown = machine.rawr_install("activate", root, "--install-deps").out
+    assert "installing its dependencies failed. [INSTALL_DEPS_FAILED]\n  try: " in shown
 
 
 def test_install_deps_without_bun_names_what_is_missing(machine: Machine) -> None:
@@ -97,7 +99,9 @@ def test_install_deps_without_bun_names_what_is_missing(machine: Machine) -> Non
     error = done.json["error"]
     assert (done.code, error["code"]) == (1, "INSTALL_DEPS_FAILED")
     assert "Bun is not on PATH" in error["message"]
-    assert error["details"]["needs"][0]["id"] == "bun.missing"
+    [need, *_] = error["details"]["needs"]
+    assert (need["id"], need["remedy"]["argv"][:2]) == ("bun.missing", ["bash", "-c"])
+    assert need["remedy"]["text"].startswith("bash -c 'curl")
 
 
 def test_a_dry_run_installs_nothing(machine: Machine) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rawr_install import assess_install_state
+from rawr_install.errors import UsageError
 from rawr_install.plugins.assess import Canonical, LinkFacts, assess
 from rawr_install.plugins.catalog import Catalog, Plugin, Violation
 from rawr_install.plugins.install_state import report
@@ -139,3 +140,9 @@ def test_the_data_folder_follows_xdg(machine: Machine, tmp_path: Path, monkeypat
     )
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert assess_install_state(workspace)["pluginManagerManifestPath"] == str(tmp_path / "data/@rawr/cli/package.json")
+
+
+def test_a_root_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        assess_install_state(tmp_path / "gone")
+    assert caught.value.code == "NOT_A_WORKSPACE"

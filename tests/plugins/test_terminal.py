@@ -19,8 +19,10 @@ from tests.support.terminal import Terminal
 SLOW = """#!/bin/sh
 printf '%s\\n' "$$" > "$0.pid"
 while [ ! -e "$0.go" ]; do sleep 0.05; done
+echo '{"ok": true, "data": {"report": {"ok": true}}}'
 """
 
+REPORT = """echo '{"ok": true, "data": {"report": {"ok": true}}}'\n"""
 _cells = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Z"]), max_size=120)
 
 
@@ -93,7 +95,7 @@ def test_progress_counts_what_is_done_and_is_silent_in_the_first_second(monkeypa
 
 
 def test_without_a_terminal_there_is_no_progress(machine: Machine) -> None:
-    workspace = machine.workspace("ws", cli="#!/bin/sh\nsleep 1.6\n")
+    workspace = machine.workspace("ws", cli="#!/bin/sh\nsleep 1.6\n" + REPORT)
     make_plugin(workspace, "web", "one", exports={"./web": "./w"})
     done = machine.rawr_install("plugins", "web", "enable", "one", cwd=workspace)
     assert (done.code, done.err) == (0, "")

@@ -26,7 +26,7 @@ class Gate:
 
     def __init__(self, workspace: Path) -> None:
         self.cli = workspace / "apps/cli/bin/run.js"
-        self.answer(0)
+        self.findings(code=0)
 
     def answer(self, code: int, report: Any = None) -> None:
         Path(f"{self.cli}.exit").write_text(str(code))
@@ -218,7 +218,9 @@ def test_the_worst_finding_decides() -> None:
     assert interpret(1, said, "permissive").outcome == "blocked"
 
 
-@pytest.mark.parametrize("output", [b"", b"not json", b"[]", b'{"data": {"report": {"ok": false}}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "output", [b'{"data": {"report": {"ok": false}}}', b'{"ok": false, "error": {"message": "no", "code": "NO"}}']
+)
 def test_a_gate_that_says_no_without_findings_blocks_at_every_tolerance_but_off(output: bytes) -> None:
     assert [interpret(1, output, risk).outcome for risk in ("strict", "permissive", "off")] == [
         "blocked",
@@ -232,14 +234,103 @@ def test_a_gate_that_crashed_has_not_said_yes(exit_code: int) -> None:
     assert interpret(exit_code, b"", "off").outcome == "blocked"
 
 
-def test_a_gate_without_a_document_is_believed_by_its_exit_code() -> None:
-    assert [interpret(code, b"ok\n", "strict").outcome for code in (0, 1, 2, 126, 127)] == [
-        "allowed",
-        "blocked",
-        "absent",
-        "absent",
-        "absent",
-    ]
+@pytest.mark.parametrize("output", [b"", b"ok\n", b"[]", b'{"ok": true, "data": {}}', b"[" * 100_000])
+@pytest.mark.parametrize("exit_code", [0, 1, 2, 126, 127])
+def test_a_cli_that_prints_no_report_has_no_gate(exit_code: int, output: bytes) -> None:
+    assert {interpret(exit_code, output, risk).outcome for risk in ("strict", "off")} == {"absent"}
+
+
+# What the real TypeScript CLI prints when the command's file is gone, a module of it is, and when nobody wrote it.
+MISSING = [
+    ("echo ' ›   Error: command security:check not found' >&2; exit 127", "an unknown command"),
+    (
+        "echo 'error: Cannot find module' >&2; echo '    at run.js:1:2' >&2; exit 1",
+        "a missing module",
+    ),
+    ('echo \'{"error": {"code": "MODULE_NOT_FOUND"}}\'; echo "    at run.js:1:2" >&2; exit 1', "the same, as JSON"),
+    ("exit 0", "a command that does nothing"),
+]
+
+
+@pytest.mark.parametrize("script", [row[0] for row in MISSING], ids=[row[1] for row in MISSING])
+def test_a_gate_that_is_missing_is_said_to_be_and_its_stack_trace_is_not_shown(
+    machine: Machine, workspace: Path, gate: Gate, script: str
+) -> None:
+    gate.cli.write_text(f"#!/bin/sh\n{script}\n")
+    done = web(machine, workspace, "enable", "one", "--risk", "off")
+    assert (done.code, "[NOT_IMPLEMENTED]" in done.err) == (2, True)
+    assert "run.js:1:2" not in done.err and "Error:" not in done.err
+    assert enabled(workspace) == []
+
+
+def test_what_the_gate_says_on_stderr_is_shown_harmlessly(machine: Machine, workspace: Path, gate: Gate) -> None:
+    gate.cli.write_text("#!/bin/sh\nprintf 'scanning\\033[2J\\n' >&2\n" + gate.cli.read_text().partition("\n")[2])
+    assert web(machine, workspace, "enable", "one").err == "scanning\\x1b[2J\n"
+
+
+# -- the tolerance ------------------------------------------------------------
+
+CONFIGURED = """#!/bin/sh
+case $1 in
+config) cat "$0.config"; exit "$(cat "$0.config-exit")" ;;
+*) printf '{"ok": true, "data": {"report": {"ok": false, "findings": [{"severity": "high"}]}}}'; exit 1 ;;
+esac
+"""
+
+
+def configure(gate: Gate, text: str, code: int = 0) -> None:
+    """The workspace has a rawr.config.ts, of which its CLI says ``text``."""
+    gate.cli.write_text(CONFIGURED)
+    Path(f"{gate.cli}.config").write_text(text)
+    Path(f"{gate.cli}.config-exit").write_text(str(code))
+    (gate.cli.parents[3] / "rawr.config.ts").write_text("export default {};\n")
+
+
+def says(risk: object) -> str:
+    return json.dumps({"ok": True, "data": {"path": "x", "config": {"plugins": {"defaultRiskTolerance": risk}}}})
+
+
+@pytest.mark.parametrize(
+    ("text", "risk"),
+    [
+        (says("permissive"), "permissive"),
+        (says("strict"), "strict"),
+        ('{"ok": true, "data": {"path": null, "config": null}}', "balanced"),
+        ('{"ok": true, "data": {"config": {"plugins": {}}}}', "balanced"),
+        ('{"ok": true, "data": {"config": {}}}', "balanced"),
+    ],
+)
+def test_the_workspaces_own_tolerance_holds_where_none_is_given(
+    machine: Machine, workspace: Path, gate: Gate, text: str, risk: str
+) -> None:
+    configure(gate, text)
+    done = web(machine, workspace, "enable", "all", "--json")
+    found = done.json["data"] if risk == "permissive" else done.json["error"]["details"]
+    assert (done.code, found["riskTolerance"]) == (0 if risk == "permissive" else 1, risk)
+    given = web(machine, workspace, "enable", "one", "--risk", "off", "--json").json["data"]
+    assert given["evaluation"]["riskTolerance"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", 0), (says("permissive"), 1), (says("yolo"), 0), ("{}", 0), ('{"data": 7}', 0)]
+)
+def test_a_tolerance_that_cannot_be_learned_is_not_guessed(
+    machine: Machine, workspace: Path, gate: Gate, text: str, code: int
+) -> None:
+    configure(gate, text, code)
+    done = web(machine, workspace, "enable", "one", "--json")
+    assert code_of(done) == (2, "NOT_IMPLEMENTED") and "--risk" in done.json["error"]["details"]["remedy"]["text"]
+    assert web(machine, workspace, "enable", "one", "--risk", "permissive").code == 0
+    assert web(machine, workspace, "enable", "two", "--force").code == 0
+
+
+def test_what_was_not_scanned_is_said(machine: Machine, workspace: Path, gate: Gate) -> None:
+    finding = {"kind": "toolError", "severity": "high", "tool": "bun audit", "message": "no lockfile"}
+    gate.answer(1, {"ok": True, "data": {"report": {"ok": False, "findings": [finding]}}})
+    shown = web(machine, workspace, "enable", "one", "--risk", "off").out
+    assert "not scanned: bun audit: no lockfile\n" in shown
+    data = web(machine, workspace, "enable", "all", "--risk", "off", "--json").json["data"]
+    assert data["riskTolerance"] == "off"
 
 
 # -- all ----------------------------------------------------------------------
@@ -392,3 +483,12 @@ def test_a_corrupt_state_is_told_not_shown_as_empty(machine: Machine, workspace:
     path.parent.mkdir(parents=True)
     path.write_text("[]")
     assert code_of(web(machine, workspace, "status", "--json")) == (1, "STATE_CORRUPT")
+
+
+def test_the_list_has_what_the_peers_list_has(machine: Machine, workspace: Path) -> None:
+    make_plugin(workspace, "web", "nameless", text='{"rawr": {"kind": "web", "capability": "x"}}')
+    for verb in ("list", "status"):
+        data = web(machine, workspace, verb, "--json").json["data"]
+        assert data["excludedCount"] == 1, "the toolkit plugin"
+        rows = {row["id"]: row for row in data["plugins"]}
+        assert rows["@rawr/one"]["name"] == "@rawr/one" and "name" not in rows["nameless"]

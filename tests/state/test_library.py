@@ -131,3 +131,42 @@ def test_eight_processes_lose_no_update(tmp_path: Path) -> None:
         worker.join()
     assert state.get_repo_state(tmp_path)["n"] == 400  # type: ignore[typeddict-item]
     assert sorted(os.listdir(tmp_path / ".rawr/state")) == ["state.guard", "state.json", "state.last-good.json"]
+
+
+def peer_enables(root: Path, name: str) -> None:
+    """What `enable` of some TypeScript programs leaves: the id on the one list, and where it stood on the other too."""
+    path = root / ".rawr/state/state.json"
+    document = json.loads(path.read_text())
+    document["plugins"]["enabled"] = sorted({*document["plugins"]["enabled"], name})
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def lists(document: RepoState) -> tuple[list[str], list[str]]:
+    return document["plugins"]["enabled"], document["plugins"].get("disabled", [])
+
+
+def test_what_a_peer_has_left_on_both_lists_is_read_and_written_as_enabled(tmp_path: Path) -> None:
+    state.disable_plugin(tmp_path, "x")
+    peer_enables(tmp_path, "x")
+    assert lists(state.get_repo_state(tmp_path)) == (["x"], [])
+    seen = state.inspect(tmp_path).state
+    assert seen and lists(seen) == (["x"], [])
+    state.enable_plugin(tmp_path, "x")  # changes nothing but that
+    assert lists(json.loads((tmp_path / ".rawr/state/state.json").read_text())) == (["x"], [])
+    state.disable_plugin(tmp_path, "x")
+    peer_enables(tmp_path, "x")
+    state.disable_plugin(tmp_path, "x")
+    assert lists(json.loads((tmp_path / ".rawr/state/state.json").read_text())) == ([], ["x"])
+
+
+def test_set_repo_state_writes_a_time(tmp_path: Path) -> None:
+    state.enable_plugin(tmp_path, "x")
+    assert state.set_repo_state(tmp_path, state.default_repo_state())["plugins"]["lastUpdatedAt"] > "2020"
+
+
+def test_the_last_good_copy_holds_what_another_program_wrote_before_the_last_change(tmp_path: Path) -> None:
+    state.enable_plugin(tmp_path, "a")
+    peer_enables(tmp_path, "b")
+    state.enable_plugin(tmp_path, "c")  # within the second in which changes of ours alone are not copied again
+    copy = json.loads((tmp_path / ".rawr/state/state.last-good.json").read_text())
+    assert copy["plugins"]["enabled"] == ["a", "b", "c"]

@@ -119,7 +119,7 @@ def test_an_id_is_never_on_both_lists_after_any_switches(steps: list[tuple[bool,
         before = schema.fresh(state)
         after = switch(names, on=enable)(state)
         assert after is not None
-        state = schema.settled(schema.normalised(after), before, "now")
+        state = schema.one_list_each(schema.normalised(after), before)
         on = on | set(names) if enable else on - set(names)
         assert set(state["plugins"]["enabled"]) == on
         assert not on & set(state["plugins"].get("disabled", []))
@@ -138,16 +138,19 @@ def test_an_id_on_both_lists_goes_where_the_mutation_put_it(
     before: tuple[list[str], list[str]], after: tuple[list[str], list[str]], enabled: list[str], disabled: Any
 ) -> None:
     states = [read({"version": 1, "plugins": {"enabled": on, "disabled": off}}) for on, off in (before, after)]
-    plugins = schema.settled(states[1], states[0], "now")["plugins"]
+    plugins = schema.one_list_each(states[1], states[0])["plugins"]
     assert (plugins["enabled"], plugins.get("disabled")) == (enabled, disabled)
 
 
 def test_the_time_stamp_is_now_unless_the_mutator_set_it() -> None:
     before = read({"version": 1, "plugins": {"lastUpdatedAt": "then"}})
-    assert schema.settled(schema.fresh(before), before, "now")["plugins"]["lastUpdatedAt"] == "now"
+    assert schema.dated(schema.fresh(before), before, "now")["plugins"]["lastUpdatedAt"] == "now"
     changed = schema.fresh(before)
     changed["plugins"]["lastUpdatedAt"] = "theirs"
-    assert schema.settled(changed, before, "now")["plugins"]["lastUpdatedAt"] == "theirs"
+    assert schema.dated(changed, before, "now")["plugins"]["lastUpdatedAt"] == "theirs"
+    for none in ("", " ", schema.NEVER):
+        changed["plugins"]["lastUpdatedAt"] = none
+        assert schema.dated(changed, before, "now")["plugins"]["lastUpdatedAt"] == "now"
 
 
 @pytest.mark.parametrize("value", [{1: 2}, {"a": {1}}, {"a": object()}, {"a": float("nan")}, {"a": b"x"}])
