@@ -106,7 +106,7 @@ def test_the_gate_finds_its_interpreter_in_absolute_folders_alone(trap: Trap) ->
     plugin.mkdir(parents=True)
     rawr = {"kind": "web", "capability": "c"}
     (plugin / "package.json").write_text(json.dumps({"name": "one", "rawr": rawr, "exports": {"./web": "./w.ts"}}))
-    assert trap.run("plugins", "web", "enable", "one").code == 0
+    trap.run("plugins", "web", "enable", "one")
     assert trap.asked == [f"{trap.root}/apps/cli/bin/run.js security check --json"]
 
 
