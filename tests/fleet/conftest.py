@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import build_distribution, make_workspace
+from tests.conftest import make_workspace
 from tests.fleet.hosts import LOGIN, PROJECT, Team, free_port, run
+from tests.support.toolkit import UV, once
 
 HERE = Path(sys.executable).parent
 
@@ -26,37 +27,42 @@ def can_make_users() -> bool:
 
 
 @pytest.fixture(scope="session", params=["newest", pytest.param("oldest", marks=pytest.mark.full)])
-def ansible(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of ansible-core's programs: those beside this Python, and the lowest version."""
+def ansible(request: pytest.FixtureRequest, common: Path) -> Path:
+    """The folder of ansible-core's programs: those beside this Python, and the lowest version that is promised."""
     if not (HERE / "ansible-playbook").exists():
         pytest.skip("needs ansible-core: pip install -e '.[fleet]'")
     if request.param == "newest":
         return HERE
     (oldest,) = re.findall(r">=([\d.]+)", (PROJECT / "fleet/meta/runtime.yml").read_text())
-    venv = tmp_path_factory.mktemp("oldest") / "venv"
-    run(sys.executable, "-m", "uv", "venv", "-q", "--python", sys.executable, venv)
-    run(sys.executable, "-m", "uv", "pip", "install", "-q", "--python", venv / "bin/python", f"ansible-core=={oldest}")
+    venv = common / "oldest-ansible"  # not the folder that is renamed: its scripts name it
+
+    def install(done: Path) -> None:
+        run(*UV, "venv", "--python", sys.executable, venv)
+        run(*UV, "pip", "install", "--python", venv / "bin/python", f"ansible-core=={oldest}")
+        done.mkdir()
+
+    once(common / "oldest", install)
     return venv / "bin"
 
 
 @pytest.fixture(scope="session")
-def collections(ansible: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collections(ansible: Path, common: Path) -> Path:
     """The collection, built and installed as a user would, without a network."""
-    folder = tmp_path_factory.mktemp("collections")
-    galaxy, quiet = ansible / "ansible-galaxy", {"env": {**os.environ, "HOME": str(folder)}}
-    run(galaxy, "collection", "build", PROJECT / "fleet", "--output-path", folder, **quiet)
-    (built,) = folder.glob("rawr-toolkit-*.tar.gz")
-    run(galaxy, "collection", "install", "--offline", "-p", folder / "installed", built, **quiet)
-    return folder / "installed"
+
+    def install(folder: Path) -> None:
+        galaxy, quiet = ansible / "ansible-galaxy", {"env": {**os.environ, "HOME": str(common)}}
+        run(galaxy, "collection", "build", PROJECT / "fleet", "--output-path", folder, **quiet)
+        (built,) = folder.glob("rawr-toolkit-*.tar.gz")
+        run(galaxy, "collection", "install", "--offline", "-p", folder, built, **quiet)
+
+    return once(common / f"collections-{'newest' if ansible == HERE else 'oldest'}", install)
 
 
 @pytest.fixture(scope="session")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheelhouse(common: Path, wheel: Path) -> Path:
     """The project's wheel and those that it depends on: what a host without an index is given."""
-    folder = tmp_path_factory.mktemp("wheelhouse")
-    made = build_distribution("wheel", folder)
-    run(sys.executable, "-m", "pip", "download", "-q", "--only-binary", ":all:", "-d", folder, made)
-    return folder
+    pip = (sys.executable, "-m", "pip", "download", "-q", "--only-binary", ":all:")
+    return once(common / "wheelhouse", lambda folder: run(*pip, "-d", folder, wheel))
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +70,9 @@ def installed(wheelhouse: Path) -> Iterator[Path]:
     """An environment with the toolkit, where every user may read it."""
     folder = Path(tempfile.mkdtemp(prefix="rawr-fleet-", dir="/tmp"))
     folder.chmod(0o755)
-    run(sys.executable, "-m", "uv", "venv", "-q", "--python", "/usr/bin/python3", folder / "venv")
+    run(*UV, "venv", "--python", "/usr/bin/python3", folder / "venv")
     options = ("--no-index", "--find-links", wheelhouse, "--python", folder / "venv/bin/python")
-    run(sys.executable, "-m", "uv", "pip", "install", "-q", *options, "rawr-install")
+    run(*UV, "pip", "install", *options, "rawr-install")
     yield folder / "venv"
     shutil.rmtree(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import build_distribution
 from tests.fleet.hosts import PROJECT, run
+from tests.support.distribution import build_distribution
+from tests.support.toolkit import once
 
 pytestmark = pytest.mark.slow
+FOREIGN = "#!/bin/sh\necho foreign\n"
 Package = Callable[..., dict[str, Any]]
 
 
@@ -48,12 +51,7 @@ def test_what_another_program_has_installed_is_used_where_it_fits_and_else_left_
 @pytest.mark.full
 @pytest.mark.parametrize("tool", ["pipx", "uv", "venv"])
 def test_each_installer_installs_upgrades_and_removes(
-    package: Package,
-    home: Path,
-    programs: Path,
-    wheelhouse: Path,
-    tool: str,
-    tmp_path: Path,
+    package: Package, home: Path, programs: Path, wheelhouse: Path, later: Path, tool: str
 ) -> None:
     have(programs, tool)
     first = package(requirement="rawr-install", source=str(wheelhouse))
@@ -61,7 +59,6 @@ def test_each_installer_installs_upgrades_and_removes(
     assert tool in first["prefix"]
     assert run(first["executable"], "--version").stdout
 
-    later = next_version(tmp_path, wheelhouse)
     asked = {"requirement": "rawr-install==99.0.0", "source": str(later)}
     assert package(check=True, **asked)["version"] == first["version"]
     assert package(**asked)["version"] == "99.0.0"
@@ -81,12 +78,30 @@ def test_a_foreign_rawr_survives_every_installer(
     have(programs, tool)
     foreign = home / ".local/bin/rawr"
     foreign.parent.mkdir(parents=True)
-    foreign.write_text("#!/bin/sh\necho foreign\n")
+    foreign.write_text(FOREIGN)
     told = package(requirement="rawr-install", source=str(wheelhouse))
     assert told.get("code") == ("PACKAGE_FAILED" if tool == "uv" else None), told
-    assert foreign.read_text() == "#!/bin/sh\necho foreign\n"
+    assert foreign.read_text() == FOREIGN
     package(state="absent")
-    assert foreign.read_text() == "#!/bin/sh\necho foreign\n"
+    assert foreign.read_text() == FOREIGN
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("tool", ["pipx", "uv", "venv"])
+def test_a_rawr_that_somebody_put_in_ours_place_survives_upgrade_and_removal(
+    package: Package, home: Path, programs: Path, wheelhouse: Path, later: Path, tool: str
+) -> None:
+    have(programs, tool)
+    package(requirement="rawr-install", source=str(wheelhouse))
+    foreign = home / ".local/bin/rawr"
+    foreign.unlink()
+    foreign.write_text(FOREIGN)
+    told = package(requirement="rawr-install==99.0.0", source=str(later))
+    assert told.get("code") == (None if tool == "venv" else "FOREIGN_ENTRY"), told
+    assert foreign.read_text() == FOREIGN
+    told = package(state="absent")
+    assert told.get("code") == (None if tool == "venv" else "FOREIGN_ENTRY"), told
+    assert foreign.read_text() == FOREIGN
 
 
 def have(programs: Path, tool: str) -> None:
@@ -95,17 +110,18 @@ def have(programs: Path, tool: str) -> None:
         (programs / tool).symlink_to(Path(sys.executable).parent / tool)
 
 
-def next_version(folder: Path, wheelhouse: Path) -> Path:
-    """A wheelhouse whose toolkit is a later one, of this very code."""
-    source = folder / "source"
-    skipped = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
-    shutil.copytree(PROJECT, source, ignore=skipped)
-    named = source / "rawr_install/__init__.py"
-    lines = named.read_text().splitlines(keepends=True)
-    named.write_text("".join('__version__ = "99.0.0"\n' if line.startswith("__version__") else line for line in lines))
-    later = folder / "later"
-    build_distribution("wheel", later, source)
-    for wheel in wheelhouse.glob("*.whl"):
-        if not wheel.name.startswith("rawr_install"):
-            shutil.copy(wheel, later)
-    return later
+@pytest.fixture
+def later(common: Path, wheelhouse: Path) -> Path:
+    """A wheelhouse whose toolkit is a later version, of this very code."""
+
+    def build(folder: Path) -> None:
+        source = common / "later-source"
+        skipped = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
+        shutil.copytree(PROJECT, source, ignore=skipped)
+        named = source / "rawr_install/__init__.py"
+        named.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0.0"', named.read_text()))
+        build_distribution("wheel", folder, source)
+        for needed in wheelhouse.glob("[!r]*.whl"):
+            shutil.copy(needed, folder)
+
+    return once(common / "later", build)

@@ -166,9 +166,6 @@ def install(module, found, by):
         return
     python = new_enough_python(module)
     if by == "pipx":
-        # pipx goes to a named version by --force alone, which would replace another's file, too.
-        if found["executable"] and others(found):
-            module.fail_json(msg=f"{others(found)[0]} is not pipx's, so it is left alone.", code="FOREIGN_ENTRY")
         options = ["--force"] if found["executable"] else []
         options += ["--pip-args", " ".join(offline)] if offline else []
         run(module, "pipx", "install", "--python", python, *options, target)
@@ -205,6 +202,9 @@ def main():
         module.fail_json(msg=told, code="OTHER_INSTALLER")
     if changed and present and by != "uv":  # which finds or fetches a Python by itself
         new_enough_python(module)
+    if by in MARKS and found["executable"] and others(found):
+        # An upgrade or a removal by uv, or by pipx with --force, takes what it finds in its commands' places.
+        module.fail_json(msg=f"{others(found)[0]} is not {by}'s, so it is left alone.", code="FOREIGN_ENTRY")
     if changed and not module.check_mode:
         (install if present else remove)(module, found, by)
         found = look(module)
