@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.conftest import make_workspace
 
 PROJECT = Path(__file__).parent.parent.parent
+FOLDER = "rawr-team-"  # and the process that made it, so that the next run can clear what a killed one has left
 PATH = "/usr/local/bin:/usr/bin:/bin"
 SITE = "[{hosts: all, gather_facts: false, roles: [rawr.toolkit.rawr], vars: {ansible_pipelining: true}}]\n"
 LOGIN = 'PATH="$HOME/.local/bin:$PATH"\n'
@@ -48,6 +49,23 @@ def wait_for(port: int) -> None:
     raise AssertionError(f"nobody listens at port {port}")
 
 
+def clear(folder: Path) -> None:
+    """Take away all that a team has left, also one whose test was killed: processes, mounts, users, files."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder).encode() in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            continue  # it has ended, or it is another user's
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[1].startswith(f"{folder}/"):
+            run("umount", "--lazy", line.split()[1], check=False)
+    for account in pwd.getpwall():
+        if account.pw_dir.startswith(f"{folder}/"):
+            run("userdel", "--force", account.pw_name, check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 class Played(NamedTuple):
     """A finished ansible-playbook: its exit code, its screen, and what each task said on each host."""
 
@@ -75,11 +93,14 @@ class Team:
     """The hosts of an inventory, one user each. ``close`` takes the users and the sshd away again."""
 
     def __init__(self, number: int, ansible: Path, collections: Path, ssh: bool) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="rawr-fleet-", dir="/tmp"))
+        for folder in Path("/tmp").glob(f"{FOLDER}*"):
+            if not Path("/proc", folder.name.split("-")[2]).exists():
+                clear(folder)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.ansible, self.collections, self.ssh = ansible, collections, ssh
         self.hosts = [f"host{place:02}" for place in range(number)]
-        self.users = {host: f"rawr{os.getpid() % 100000}x{host[4:]}" for host in self.hosts}
+        self.users = {host: f"rawr{self.folder.name.split('-')[2]}x{host[4:]}" for host in self.hosts}
         self.homes = {host: self.folder / "homes" / self.users[host] for host in self.hosts}
         self.programs = self.folder / "programs"  # first on the hosts' PATH
         self.inventory = self.folder / "inventory.ini"
@@ -87,7 +108,6 @@ class Team:
         self.exports = ""  # what the environment of a host without ssh has, too
         self.port = free_port()
         self.children: list[subprocess.Popen[bytes]] = []
-        self.undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
         (self.folder / "homes").mkdir()
@@ -105,15 +125,9 @@ class Team:
         self.write_inventory()
 
     def close(self) -> None:
+        clear(self.folder)
         for child in self.children:
-            child.terminate()
             child.wait(10)
-        for step in reversed(self.undo):
-            step()
-        for user in self.users.values() if self.ssh else ():
-            run("pkill", "-KILL", "-u", user, check=False)
-            run("userdel", "--force", user, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_inventory(self, *, down: str = "") -> None:
         """The inventory; at the port of the host that is ``down`` nobody listens."""

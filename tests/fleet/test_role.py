@@ -71,7 +71,8 @@ def test_a_command_s_failure_is_the_toolkit_s_and_its_plan_writes_nothing(
     assert plan["changed"] is True
     assert snapshot(home) == before
     assert module("rawr_install", argv=["activate", "~/one"])["diff"] == plan["diff"]
-    assert module("rawr_install", argv=["activate", "~/one"])["changed"] is False
+    for check in (True, False):
+        assert module("rawr_install", check=check, argv=["activate", "~/one"])["changed"] is False
 
 
 def test_only_the_newest_change_is_rolled_back(
