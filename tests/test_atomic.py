@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rawr_install import atomic as durable
-from tests.install.steps import MUTATING, lost_in_a_power_cut, need_strace, steps_of
+from tests.support.steps import MUTATING, lost_in_a_power_cut, need_strace, steps_of
 
 
 def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:

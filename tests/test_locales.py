@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Machine, Ran
-from tests.plugins.support import make_linkable, make_plugin, manager_file
+from tests.support.plugins import make_linkable, make_plugin, manager_file
 
 TOOLKIT = Path(sys.executable).parent / "rawr-install"
 LATIN = {"LC_ALL": "de_DE.ISO-8859-1"}

@@ -23,7 +23,7 @@ from rawr_install.machine import probe
 from rawr_install.machine.facts import Facts
 from rawr_install.paths import Places
 from tests.conftest import Machine
-from tests.install.steps import need_strace
+from tests.support.steps import need_strace
 
 HOME = "/Users/me"
 SHIM = f"{HOME}/Library/pnpm/rawr"

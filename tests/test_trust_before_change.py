@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.conftest import CLI_SCRIPT, Machine, Ran
-from tests.plugins.support import make_plugin
+from tests.support.plugins import make_plugin
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to a second user")
 THEM = 12345

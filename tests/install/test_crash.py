@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import LINK, Machine, Ran
-from tests.install.steps import ERRNOS, Step, fail_at, kill_at, need_strace, record
+from tests.support.steps import ERRNOS, Step, fail_at, kill_at, need_strace, record
 
 pytestmark = pytest.mark.slow
 

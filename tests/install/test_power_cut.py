@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.conftest import Machine
-from tests.install.steps import lost_in_a_power_cut, need_strace, record
+from tests.support.steps import lost_in_a_power_cut, need_strace, record
 
 NAMES = {"global-rawr-owner-path", "rawr", "receipt.json", "history.json"}
 

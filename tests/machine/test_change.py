@@ -12,7 +12,7 @@ from rawr_install.errors import RefusedError
 from rawr_install.machine import change as changes
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to, read_path
 from tests.conftest import LINK, Machine
-from tests.install.steps import MUTATING, fail_at, need_strace, record, skip_at, strace
+from tests.support.steps import MUTATING, fail_at, need_strace, record, skip_at, strace
 
 OURS = link_to("/w/apps/cli/bin/run.js")
 OTHER = file_with(b"\xff not UTF-8 \r\n", 0o640)

@@ -14,7 +14,7 @@ from rawr_install.plugins.catalog import Catalog, Plugin, Violation
 from rawr_install.plugins.install_state import report
 from rawr_install.plugins.manifest import Link, Manifest
 from tests.conftest import Machine
-from tests.plugins.support import link, make_linkable, make_manager
+from tests.support.plugins import link, make_linkable, make_manager
 
 CORE = "@rawr/plugin-plugins"
 LEGACY = "@rawr/plugin-agent-sync"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Machine
-from tests.plugins.support import link, make_linkable, make_manager
+from tests.support.plugins import link, make_linkable, make_manager
 
 FLAG = "--allow-global-owner-fallback"
 

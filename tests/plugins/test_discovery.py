@@ -14,7 +14,7 @@ import pytest
 
 from rawr_install.plugins.catalog import KIND_OF, LIMIT, Plugin, Violation, collation, discover, parse
 from tests.conftest import make_workspace
-from tests.plugins.support import KINDS, WIRING, make_linkable, make_plugin
+from tests.support.plugins import KINDS, WIRING, make_linkable, make_plugin
 
 GOOD = {"kind": "toolkit", "capability": "x"}
 

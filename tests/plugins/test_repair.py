@@ -15,8 +15,8 @@ import pytest
 from rawr_install.plugins import install_state, repair
 from rawr_install.plugins.assess import LinkFacts
 from tests.conftest import Machine, Ran, snapshot
-from tests.install.steps import fail_at, kill_at, lost_in_a_power_cut, need_strace, record
-from tests.plugins.support import entries_of, link, make_linkable, make_manager, make_plugin, manager_file
+from tests.support.plugins import entries_of, link, make_linkable, make_manager, make_plugin, manager_file
+from tests.support.steps import fail_at, kill_at, lost_in_a_power_cut, need_strace, record
 
 STATUS = ("plugins", "status", "--checks", "install")
 LEGACY = "@rawr/plugin-agent-sync"

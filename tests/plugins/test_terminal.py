@@ -13,7 +13,7 @@ from rawr_install.cli import progress
 from rawr_install.cli.table import table
 from rawr_install.plugins import gate
 from tests.conftest import Machine
-from tests.plugins.support import link, make_linkable, make_manager, make_plugin
+from tests.support.plugins import link, make_linkable, make_manager, make_plugin
 from tests.support.terminal import Terminal
 
 SLOW = """#!/bin/sh

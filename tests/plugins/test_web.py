@@ -11,7 +11,7 @@ import pytest
 
 from rawr_install.plugins.gate import interpret
 from tests.conftest import Machine, Ran, snapshot
-from tests.plugins.support import make_linkable, make_plugin
+from tests.support.plugins import make_linkable, make_plugin
 
 # A workspace CLI whose gate writes down how it was asked and answers as the test says.
 CLI = """#!/bin/sh
@@ -366,7 +366,7 @@ def test_enable_all_takes_what_can_run_with_one_gate_and_one_mutation(
 
 
 def test_enable_all_is_one_write_of_the_state(machine: Machine, workspace: Path, gate: Gate) -> None:
-    from tests.install.steps import need_strace, record
+    from tests.support.steps import need_strace, record
 
     need_strace()
     words = ("plugins", "web", "enable", "all", "--workspace", str(workspace))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.install.steps import MUTATING, lost_in_a_power_cut, steps_of
 from tests.state.conftest import add, mutate, needs_strace, program, strace
 from tests.support.masked import needs_proc
+from tests.support.steps import MUTATING, lost_in_a_power_cut, steps_of
 
 
 @needs_proc
