@@ -37,7 +37,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not (BUN / "bun").exists(),
-        reason="no build/npm: npm install --prefix build/npm @oven/bun-linux-x64@1 @oclif/core@4 @oclif/plugin-plugins@5",
+        reason="run: npm install --prefix build/npm @oven/bun-linux-x64@1 @oclif/core@4 @oclif/plugin-plugins@5",
     ),
 ]
 
