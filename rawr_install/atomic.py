@@ -78,6 +78,23 @@ def discard(name: str) -> None:
         pass
 
 
+def make_folder(path: str, mode: int = 0o755) -> None:
+    """Make ``path`` and the parents that are missing, these as 0755; raises OSError.
+
+    ``os.makedirs`` gives its mode to the last one alone: under umask 000 anybody could write to the others.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent not in ("", path):
+        make_folder(parent)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not os.path.isdir(path):  # else another process was first
+            raise
+
+
 def sync_folder(folder: str) -> None:
     """Make a rename in ``folder`` survive a power cut."""
     fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

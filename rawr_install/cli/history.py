@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 @command("history")
 def history() -> Result:
     """List the changes that this toolkit has made, oldest first."""
+    from rawr_install.machine.ownership import not_yours
     from rawr_install.machine.records import read_history
 
     places = Places.from_environ(os.environ)
+
     records = read_history(places.history_file)
     lines = [line for record in records for line in _lines(record, places.home, stdout().width)]
-    return Result({"records": [record.to_json() for record in records]}, lines or ["No changes yet."])
+    theirs = not_yours(places)
+    data = {"records": [record.to_json() for record in records]}
+    return Result(data, lines or ["No changes yet."], [theirs] if theirs else [])
 
 
 def _lines(record: Record, home: str, width: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 from rawr_install.cli.base import Result, command, group
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
 from rawr_install.install import policy
+from rawr_install.machine.ownership import not_yours
 from rawr_install.paths import Places
 
 
@@ -71,7 +72,7 @@ def status() -> Result:
         f"Owner fallback: {'enabled' if now.enabled else 'disabled'}{by}",
         f"Owner: {now.owner or 'none'} ({now.owner_status})",
     ]
-    return Result(now.to_json(), lines, _doubts(now, now.enabled))
+    return Result(now.to_json(), lines, [*_doubts(now, now.enabled), *_theirs(Places.from_environ(os.environ))])
 
 
 for made in (enable, disable, status):
@@ -115,7 +116,14 @@ def list_trusted() -> Result:
     places = Places.from_environ(os.environ)
     found = policy.trusted(places)
     lines = [item.path + _remark(item) for item in found] or ["No trusted workspaces."]
-    return Result({"file": places.trusted_file, "workspaces": [item.to_json() for item in found]}, lines)
+    data = {"file": places.trusted_file, "workspaces": [item.to_json() for item in found]}
+    return Result(data, lines, _theirs(places))
+
+
+def _theirs(places: Places) -> list[str]:
+    """The warning that these files are not the user's, so that no command changes them."""
+    why = not_yours(places)
+    return [why] if why else []
 
 
 def _remark(item: policy.Trusted) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 
+from rawr_install.atomic import make_folder
 from rawr_install.encoding import well_formed
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
@@ -174,7 +175,9 @@ def append(path: str, line: bytes) -> None:
         # A log that nobody can set aside stays bounded all the same. Nothing is
         # done here about a torn last line (power, a full disk): a size seen while
         # another process appends may lie inside its line, so the reader mends that.
-        if os.fstat(fd).st_size < 2 * FILE_LIMIT:
+        info = os.fstat(fd)
+        # Nothing is written through a file that others have a name for, or own.
+        if info.st_size < 2 * FILE_LIMIT and info.st_nlink == 1 and info.st_uid == os.geteuid():
             os.write(fd, line)
     finally:
         os.close(fd)
@@ -182,12 +185,14 @@ def append(path: str, line: bytes) -> None:
 
 def _opened(path: str) -> int:
     # O_NONBLOCK: somebody's FIFO in this place must not make a command wait for its reader.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        return os.open(path, flags, 0o600)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    if os.path.islink(path) and os.lstat(path).st_uid == os.geteuid():
+        path = os.path.realpath(path)
+    if not os.path.isdir(folder := os.path.dirname(path)):
+        make_folder(folder, 0o700)
+    if os.stat(folder).st_uid != os.geteuid():  # sudo that keeps HOME would leave a file of root's there
+        raise PermissionError(f"{folder} is another user's")
+    return os.open(path, flags, 0o600)
 
 
 def _rotate_when_full(path: str) -> None:

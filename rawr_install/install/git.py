@@ -1,4 +1,9 @@
-"""The few questions that `refresh` asks git. Starts git, changes nothing, takes no lock of its index."""
+"""The few questions that `refresh` asks git. Starts git, changes nothing, takes no lock of its index.
+
+A repository's own config names programs that git starts (a file system monitor, hooks, filters, a diff, a pager), and
+where the user has set ``safe.directory=*`` git obeys another user's. So the questions are about commits and the index
+alone, by plumbing commands, with the rest turned off. ``safe.directory`` is left as the user has it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ GIT_SECONDS = 30.0
 # A hook runs with these set for its own repository, some as relative paths;
 # asking about a folder must not be answered for another (gitignored worktrees,
 # a workspace below the top level).
+_STARTS_NOTHING = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
 _OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 
 
@@ -30,10 +36,11 @@ def changed(
     folder: str, old: str, new: str | None, paths: tuple[str, ...], environ: Mapping[str, str]
 ) -> tuple[str, ...] | None:
     """Which of ``paths`` (pathspecs relative to ``folder``) differ between two commits, or, with ``new`` None, between
-    ``old`` and the files on disk; None when git can't tell (a commit that is gone)."""
+    ``old`` and the index; None when git can't tell (a commit that is gone)."""
     commits = (old,) if new is None else (old, new)
-    options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative", "--ignore-submodules=dirty")
-    shown = _ask(folder, environ, "diff", *options, *commits, "--", *paths)
+    what = ("diff-tree", "-r") if new else ("diff-index", "--cached")
+    options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--relative")
+    shown = _ask(folder, environ, *what, *options, *commits, "--", *paths)
     return None if shown is None else tuple(os.fsdecode(name) for name in shown.split(b"\0") if name)
 
 
@@ -44,10 +51,10 @@ def _ask(folder: str, environ: Mapping[str, str], *words: str) -> bytes | None:
     git = program.resolve("git", environ.get("PATH"))
     if git is None:
         return None
-    env = {name: value for name, value in environ.items() if name not in _OWN}
+    env = {name: value for name, value in environ.items() if name not in _OWN} | {"GIT_NO_LAZY_FETCH": "1"}
     try:
         done = subprocess.run(
-            [git, "--no-optional-locks", *words],
+            [git, "--no-optional-locks", "--no-pager", *_STARTS_NOTHING, *words],
             cwd=folder,
             env=program.environment(env),
             stdin=subprocess.DEVNULL,

@@ -53,6 +53,7 @@ class Facts:
     """The machine as found.
 
     ``mode`` and ``entry`` are the kind and place that a command is about.
+    ``owner_path`` is ``owner_file``, or what the user's own link there leads to.
     ``on_path`` is whether PATH has the entry's folder; ``ahead`` is the command
     that PATH finds before it.
     """
@@ -60,6 +61,8 @@ class Facts:
     instance: Instance | None
     request: Request
     owner: Owner
+    owner_file: str
+    owner_file_value: PathState
     owner_path: str
     owner_value: PathState
     mode: str
@@ -96,7 +99,7 @@ def look(places: Places, request: Request, records: Sequence[Record]) -> Facts:
     mode, path = mode_and_path(places, request.mode, bin_dir, entries_in(folders), items)
     try:
         owner_value, entry_value = read_path(owner_place(places)), read_path(path)
-        receipt_value = read_path(receipt_file)
+        owner_file_value, receipt_value = read_path(places.owner_file), read_path(receipt_file)
         seen = _look_at_known(items, records)
     except OSError as error:
         raise RefusedError(
@@ -110,6 +113,8 @@ def look(places: Places, request: Request, records: Sequence[Record]) -> Facts:
         instance=None,
         request=request,
         owner=read_owner(places.owner_file),
+        owner_file=places.owner_file,
+        owner_file_value=owner_file_value,
         owner_path=owner_place(places),
         owner_value=owner_value,
         mode=mode,

@@ -21,6 +21,7 @@ from rawr_install.install.plan import Plan
 from rawr_install.install.retreat import plan_deactivate, plan_rollback, plan_uninstall
 from rawr_install.machine import lock as machine
 from rawr_install.machine.entry import LINK, first_command
+from rawr_install.machine.ownership import require_own_places
 from rawr_install.machine.records import Record, pending, read_history, require_own
 from rawr_install.paths import Places
 
@@ -90,6 +91,7 @@ def uninstall(places: Places, run: Run) -> Done:
 
 def purge(places: Places, run: Run) -> list[str]:
     """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
+    require_own_places(places)
     found = [path for path in _own_files(places) if os.path.lexists(path)]
     if found and not run.dry_run:
         with machine.locked(places.machine_lock, "uninstall --purge", run.wait):
@@ -116,6 +118,7 @@ def _remove_empty(*folders: str) -> None:
 
 
 def _carry_out(places: Places, command: str, decide: Callable[[History], Plan], run: Run) -> Done:
+    require_own_places(places)
     history: History = read_history(places.history_file)
     begun = pending(history)
     if run.dry_run or not begun:

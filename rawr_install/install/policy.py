@@ -12,7 +12,6 @@ a workspace is asked.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +31,9 @@ from rawr_install.dispatch.workspace import (
     read_owner,
 )
 from rawr_install.encoding import to_wire
-from rawr_install.errors import RawrError, RefusedError, UsageError
+from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in_words
 from rawr_install.machine.lock import locked
+from rawr_install.machine.ownership import require_own_places
 from rawr_install.paths import Places
 
 
@@ -208,6 +208,7 @@ def _lines(path: str) -> list[str]:
 @contextmanager
 def _exclusive(places: Places, dry_run: bool) -> Iterator[None]:
     """The machine lock around read, change and write: of two `trust add` at once none is lost."""
+    require_own_places(places)
     if dry_run:
         yield
         return
@@ -217,7 +218,7 @@ def _exclusive(places: Places, dry_run: bool) -> Iterator[None]:
 
 def _replace(places: Places, path: str, lines: list[str] | None) -> None:
     try:
-        os.makedirs(places.dot_rawr, mode=0o700, exist_ok=True)
+        atomic.make_folder(places.dot_rawr, 0o700)
         if lines is None:
             os.unlink(path)
             atomic.sync_folder(places.dot_rawr)
@@ -228,9 +229,8 @@ def _replace(places: Places, path: str, lines: list[str] | None) -> None:
 
 
 def _refused(code: str, verb: str, path: str, error: OSError) -> RawrError:
-    name = errno.errorcode.get(error.errno or 0, "error")
     return RawrError(
-        f"Cannot {verb} {path} ({name}: {error.strerror}); nothing was changed.",
+        f"Cannot {verb} {path} ({os_error_in_words(error)}); nothing was changed.",
         code=code,
         hint=f"look at the file and its folder: ls -la {os.path.dirname(path)}",
     )

@@ -147,7 +147,7 @@ def _remember(places: Places, found: Refreshed, run: operations.Run) -> None:
         return
     record = {"version": 1, "root": found.root, "commit": found.commit}
     try:
-        os.makedirs(places.state_dir, exist_ok=True)
+        atomic.make_folder(places.state_dir, 0o700)
         atomic.write_file(places.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
     except OSError:
         pass

@@ -22,8 +22,12 @@ def plan_deactivate(facts: Facts) -> Plan:
     notes: tuple[str, ...] = ()
     if facts.entry.instance:
         notes = (f"{facts.entry.path} still runs {facts.entry.instance}; to remove it: rawr-install uninstall",)
-    change = Change("owner", facts.owner_path, facts.owner_value, ABSENT)
-    return Plan(with_receipt(facts, (change,)), view, notes)
+    return Plan(with_receipt(facts, (_owner_removal(facts),)), view, notes)
+
+
+def _owner_removal(facts: Facts) -> Change:
+    # The user's own link goes itself, and what it leads to stays: removing that would leave the link dangling.
+    return Change("owner", facts.owner_file, facts.owner_file_value, ABSENT)
 
 
 def plan_rollback(facts: Facts, to: int | None = None) -> Plan:
@@ -120,6 +124,8 @@ def _removal(facts: Facts, item: Item) -> Change | None:
         return None
     if found.value == ABSENT and aside is None:
         return None
+    if item.role == "owner" and item.path == facts.owner_path:
+        return _owner_removal(facts)
     return Change(item.role, item.path, found.value, FOREIGN if aside else ABSENT, aside)
 
 

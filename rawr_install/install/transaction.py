@@ -54,7 +54,7 @@ def _carry_out(changes: Sequence[Change]) -> None:
     try:
         for change in changes:
             with _about(change.path):
-                os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+                atomic.make_folder(os.path.dirname(change.path))
                 staged.append(stage(change))
         for change, made in zip(changes, staged, strict=True):
             with _about(change.path):

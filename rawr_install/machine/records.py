@@ -101,7 +101,8 @@ def after_change(items: Receipt, change: Change) -> Receipt:
     others = tuple(item for item in items if item.path != change.path)
     known = next((item for item in items if item.path == change.path), None)
     if change.after.kind in ("absent", "kept"):
-        return others
+        # An owner file that is gone is gone under each of its names: its own, and where a link there led.
+        return tuple(item for item in others if not item.role == change.role == "owner")
     made = Item(change.path, change.role, change.after.kind, change.after.fingerprint, change.backup)
     if known and change.backup is None:
         made = made._replace(setAside=known.setAside)

@@ -174,23 +174,15 @@ def test_the_lock_is_had_though_its_folder_is_removed_again_and_again(tmp_path: 
         purger.join()
 
 
-class PurgedFirst:
-    """A lock whose folder a purge removes just before each of the first ``times`` tries."""
-
-    def __init__(self, path: Path, times: int) -> None:
-        self.lock_file, self.times = str(path), times
-
-    def acquire(self, **_options: float) -> None:
-        if self.times:
-            self.times -= 1
-            Path(self.lock_file).parent.rmdir()
-        Path(self.lock_file).touch()
-
-
 def test_a_purge_before_each_of_ten_tries_does_not_keep_the_lock_away(tmp_path: Path) -> None:
-    lock: Any = PurgedFirst(tmp_path / "state/install.lock", 10)
-    machine_lock._acquire(lock, 1.0)
-    assert (lock.times, Path(lock.lock_file).exists()) == (0, True)
+    lock, purges = tmp_path / "state/install.lock", iter(range(10))
+
+    def purge() -> None:
+        if next(purges, None) is not None:
+            lock.parent.rmdir()
+
+    os.close(machine_lock.acquire(str(lock), 1.0, purge))
+    assert lock.exists() and next(purges, None) is None
 
 
 def test_whoever_waits_in_vain_is_told_who_holds_the_machine(machine: Machine) -> None:
