@@ -22,7 +22,7 @@ from tests.support.machine import (
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-pytest_plugins = ["tests.support.toolkit"]
+pytest_plugins = ["tests.support.contract", "tests.support.toolkit"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

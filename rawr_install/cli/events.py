@@ -13,7 +13,7 @@ from rawr_install.cli.base import JSON_KEY, Result, command, show
 from rawr_install.cli.terminal import local_time
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
-from rawr_install.events import reader
+from rawr_install.events import log, reader
 from rawr_install.events.reader import Choice
 from rawr_install.events.telemetry import unix_ms
 from rawr_install.paths import Places
@@ -64,6 +64,13 @@ def _listing(path: str, choice: Choice, write: Callable[[Event], Line]) -> Resul
     ended = {event.get("runId") for event in chosen if event["type"] in ("run.completed", "run.failed")}
     shown = [write(event) for event in chosen if write is _raw or not _is_start_of(event, ended)]
     warnings = [f"{len(strange)} lines in {path} are torn or no events of ours (--json shows them)."] if strange else []
+    on, strange_word = log.switched_on(os.environ)
+    if strange_word:
+        warnings.append(
+            f"{log.SWITCH_VARIABLE}={strange_word} is not understood, so events are recorded; off turns it off"
+        )
+    elif not on:
+        warnings.append(f"{log.SWITCH_VARIABLE} is off here, so commands record nothing")
     return Result(data, shown or [f"No events in {path}."], warnings)
 
 

@@ -4,7 +4,7 @@ Promise. :func:`emit` never raises and never waits. A line is at most 4 KiB and
 goes out in one ``write(2)`` on a descriptor opened with ``O_APPEND``, so lines
 of several processes do not mix. The log is ``events.jsonl`` in the toolkit's
 state folder; at 1 MiB it becomes ``events.jsonl.1`` (the one before that is
-dropped). ``RAWR_EVENTS=off`` records nothing.
+dropped). ``RAWR_EVENTS=off`` (``0``, ``false``, ``no``) records nothing.
 
 A line holds ``eventId, ts, type, pid`` and the event's own fields; ``runId``
 too while a changing command runs. A line that would be too long has its
@@ -17,12 +17,14 @@ is :mod:`rawr_install.events.reader`.
 from __future__ import annotations
 
 import os
+import time
 
 from rawr_install.atomic import make_folder
 from rawr_install.encoding import well_formed
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from rawr_install.errors import RawrError
@@ -67,7 +69,9 @@ class Run:
     The start is recorded when the run begins to change something
     (:func:`begin_run`, or any event of its own) and at the latest when it
     ends: a command that finds everything in place must write nothing, so it
-    is no run at all (set :attr:`unchanged`).
+    is no run at all (set :attr:`unchanged`). Recording the end is a side
+    effect of ending, with a contract: ending twice records one end; a failure
+    or a delay of it changes neither exit code nor output. SIGTERM ends a run, too.
     """
 
     current: Run | None = None
@@ -80,25 +84,24 @@ class Run:
         self.id = identifier("run", self.started)
         self.failure: RawrError | None = None
         self.unchanged = self.forgotten = False
-        self._begun = False
+        self._clock = time.monotonic()  # a duration must not follow a clock that is set
+        self._begun = self._ended = False
         self._outer: Run | None = None
 
     def __enter__(self) -> Run:
         self._outer, Run.current = Run.current, self
+        self._listens = _end_on_termination()
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _t: TracebackType | None
     ) -> None:
         try:
-            if self.forgotten:
-                return
-            if error or self.failure:
-                self._end("failed", error or self.failure)
-            elif self._begun or not self.unchanged:
-                self._end("completed", None)
+            self.end(error)
         finally:
             Run.current = self._outer
+            if self._listens:
+                _die_of_termination()
 
     def begin(self) -> None:
         """Record the start, once, with the time at which the command started."""
@@ -106,24 +109,85 @@ class Run:
             self._begun = True
             self._say("run.started", "running", self.started)
 
-    def _end(self, status: str, error: BaseException | None) -> None:
-        from rawr_install.events.telemetry import unix_ms
-
+    def end(self, error: BaseException | None = None) -> None:
+        """Record the end, once, if there is one to record; never raises."""
+        error = error or self.failure
+        if self._ended or self.forgotten or (not error and not self._begun and self.unchanged):
+            return
+        self._ended = True
         self.begin()
-        moment = unix_ms()
-        output: dict[str, object] = {"durationMs": moment - self.started}
+        milliseconds = round((time.monotonic() - self._clock) * 1000)
+        output: dict[str, object] = {"durationMs": milliseconds}
+        status = "failed" if error else "completed"
         if error:
-            output["code"] = getattr(error, "code", type(error).__name__)
-        self._say(f"run.{status}", status, moment, str(error) if error else None, output)
+            output["code"] = _code_of(error)
+        self._say(f"run.{status}", status, self.started + milliseconds, str(error) if error else None, output)
 
     def _say(self, kind: str, status: str, moment: int, detail: str | None = None, output: object = None) -> None:
         try:
-            from rawr_install.events.telemetry import CreateDeskEventInput, create_desk_event
+            from rawr_install.events.telemetry import NOT_GIVEN, CreateDeskEventInput, create_desk_event
 
-            made = CreateDeskEventInput(self.id, self.workflow, kind, status, detail=detail, payload=output)
-            record({**create_desk_event(made, moment)})
+            payload = NOT_GIVEN if output is None else output
+            made = CreateDeskEventInput(self.id, self.workflow, kind, status, detail=detail, payload=payload)
+            parent = trace_parent(os.environ)
+            record({**create_desk_event(made, moment), **({"traceParent": parent} if parent else {})})
         except Exception:
             return
+
+
+def _code_of(error: BaseException) -> str:
+    """The code with which the command ends, as its document says it."""
+    return getattr(error, "code", "INTERRUPTED" if isinstance(error, KeyboardInterrupt) else "INTERNAL_ERROR")
+
+
+def _end_on_termination() -> bool:
+    """Let SIGTERM record the end before it kills; False where somebody else handles it, or this is no main thread."""
+    import signal
+
+    try:
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            return False
+        signal.signal(signal.SIGTERM, _terminated)
+    except ValueError:  # only the main thread may set a handler
+        return False
+    return True
+
+
+def _terminated(number: int, _frame: object) -> None:
+    from rawr_install.errors import RawrError
+
+    if Run.current:
+        Run.current.end(RawrError("Ended by SIGTERM.", code="TERMINATED"))
+    _die_of_termination()
+    os.kill(os.getpid(), number)  # the parent is to see the signal, not an exit code
+
+
+def _die_of_termination() -> None:
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+# -- trace context (W3C: version-trace id-parent id-flags) -------------------
+
+TRACE_VARIABLE = "TRACEPARENT"
+
+
+def trace_parent(environ: Mapping[str, str]) -> str | None:
+    """The caller's trace context; None where there is none or it is not of the form that W3C Trace Context gives it."""
+    import re
+
+    found = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", environ.get(TRACE_VARIABLE, ""))
+    return found[0] if found and set(found[1]) != {"0"} and set(found[2]) != {"0"} else None
+
+
+def for_child(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` for a program that the toolkit starts: a caller's trace goes on as a child of its own."""
+    parent = trace_parent(environ)
+    if parent is None:
+        return dict(environ)
+    version, trace, _, flags = parent.split("-")
+    return {**environ, TRACE_VARIABLE: f"{version}-{trace}-{os.urandom(8).hex()}-{flags}"}
 
 
 # -- writing ---------------------------------------------------------------
@@ -131,8 +195,16 @@ class Run:
 
 def record(event: dict[str, object]) -> None:
     """Append a complete event; may raise."""
-    if os.environ.get(SWITCH_VARIABLE) != "off":
+    if switched_on(os.environ)[0]:
         append(log_path(), encoded({**event, "pid": os.getpid()}))
+
+
+def switched_on(environ: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether events are recorded, and the value of ``RAWR_EVENTS`` where it was not understood (then they are)."""
+    value = environ.get(SWITCH_VARIABLE, "").strip()
+    if value.lower() in ("off", "0", "false", "no"):
+        return False, ""
+    return True, "" if value.lower() in ("", "on", "1", "true", "yes") else value
 
 
 def log_path() -> str:
@@ -160,7 +232,7 @@ def encoded(event: dict[str, object]) -> bytes:
 def _dumped(value: object) -> bytes:
     import json
 
-    return well_formed(json.dumps(value, separators=(",", ":"), default=str)).encode("ascii") + b"\n"
+    return well_formed(json.dumps(value, separators=(",", ":"), default=str, allow_nan=False)).encode("ascii") + b"\n"
 
 
 def _shortened(value: object) -> str | None:

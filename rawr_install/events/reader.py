@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -48,11 +49,22 @@ def parse(raw: bytes) -> list[Line]:
 
 def _event(text: str) -> dict[str, object] | None:
     try:
-        value = json.loads(text)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
     ours = isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("eventId", "ts", "type"))
     return value if ours else None
+
+
+def _finite(token: str) -> float:
+    number = float(token)
+    if not math.isfinite(number):
+        raise ValueError(f"{token} is not a JSON number that can be written again")
+    return number
+
+
+# NaN, Infinity and 1e999 would make a document of ours that no JSON reader takes.
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 class _Source:

@@ -25,11 +25,12 @@ REQUIRED_RUN_LIFECYCLE_STATUS_BY_EVENT: Final[Mapping[str, tuple[str, ...]]] = {
 EVENT_TYPES: Final = (*REQUIRED_RUN_LIFECYCLE_EVENT_TYPES, "desk.started", "desk.completed", "desk.failed")
 STATUSES: Final = ("queued", "running", "completed", "failed")
 INNGEST_BASE_URL: Final = "http://localhost:8288"
+NOT_GIVEN: Final = object()  # what JavaScript calls undefined: a payload may be null
 
 
 @dataclass(frozen=True, slots=True)
 class CreateDeskEventInput:
-    """What an event is made of; ``payload`` is any JSON value and becomes the event's ``output``."""
+    """What an event is made of; ``payload`` is any JSON value, null too, and becomes the event's ``output``."""
 
     run_id: str
     workflow_id: str
@@ -37,7 +38,7 @@ class CreateDeskEventInput:
     status: str
     desk_id: str | None = None
     detail: str | None = None
-    payload: object = None
+    payload: object = NOT_GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def create_desk_event(input: CreateDeskEventInput, now_ms: int | None = None) ->
     """
     _check(input.type, input.status)
     moment = unix_ms() if now_ms is None else now_ms
-    event = {
+    event: dict[str, object] = {
         "eventId": identifier("evt", moment),
         "runId": input.run_id,
         "workflowId": input.workflow_id,
@@ -88,9 +89,11 @@ def create_desk_event(input: CreateDeskEventInput, now_ms: int | None = None) ->
         "ts": iso(moment),
         "status": input.status,
         "detail": input.detail,
-        "output": input.payload,
     }
-    return {key: value for key, value in event.items() if value is not None}  # type: ignore[return-value]
+    made = {key: value for key, value in event.items() if value is not None}
+    if input.payload is not NOT_GIVEN:
+        made["output"] = input.payload
+    return made  # type: ignore[return-value]
 
 
 def _check(event_type: str, status: str) -> None:

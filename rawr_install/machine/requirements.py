@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
+from rawr_install.events import log
 from rawr_install.files import read_bytes
 from rawr_install.report import Remedy, to_json
 
@@ -104,7 +105,7 @@ def install_dependencies(root: str, environ: Mapping[str, str]) -> int | None:
     bun = startable(environ)
     if bun is None:
         return None
-    argv, env = [bun, *INSTALL_COMMAND[1:]], program.environment(environ)
+    argv, env = [bun, *INSTALL_COMMAND[1:]], log.for_child(program.environment(environ))
     try:
         return subprocess.run(argv, cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=2).returncode
     except OSError:

@@ -37,6 +37,7 @@ from typing import Any
 
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
+from rawr_install.events.log import for_child
 
 RISKS = ("strict", "balanced", "permissive", "off")
 TIMEOUT = 600.0  # seconds
@@ -170,7 +171,7 @@ class _Cli:
 
     def __init__(self, root: str, environ: Mapping[str, str], waiting: Callable[[], None]) -> None:
         self.root, self.path, self.waiting = root, cli_path(root), waiting
-        self.environ = {**program.environment(environ), "RAWR_WORKSPACE_ROOT": root}
+        self.environ = {**for_child(program.environment(environ)), "RAWR_WORKSPACE_ROOT": root}
 
     def configured_risk(self) -> str | None:
         """The tolerance that ``rawr.config.ts`` names, the default where it names none; None: that is not known."""

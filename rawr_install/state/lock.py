@@ -459,8 +459,12 @@ class _Mutation:
 
     # -- telling ---------------------------------------------------------------
 
+    def _waited(self) -> float:
+        """Seconds of waiting: until the lock was ours, or so far."""
+        return self.report.waited if self.acquired else time.monotonic() - self.start
+
     def _tell_contention(self, short: bool = False) -> None:
-        long = time.monotonic() - self.start >= TELL_EVERY
+        long = self._waited() >= TELL_EVERY
         if self.report.contended and not self.told and (long or (short and _gauge.admits())):
             self.told = True
             self._tell("lock.contended", untold=_gauge.take())
@@ -480,7 +484,7 @@ class _Mutation:
             event,
             root=shown(os.path.dirname(os.path.dirname(self.folder.path))),
             holder=self.report.previous_holder or {},
-            waitedMs=round((time.monotonic() - self.start) * 1000),
+            waitedMs=round(self._waited() * 1000),
             attempts=self.report.attempts,
             **more,
         )

@@ -12,6 +12,7 @@ from tests.dispatch.cases import Case, T
 from tests.dispatch.scene import SHIM, Scene
 
 
+@pytest.mark.contract("C3", "dispatch.table", "rawr decides as the table says")
 def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
     if case.root and os.geteuid() != 0:
         pytest.skip("only root can make another user's files")

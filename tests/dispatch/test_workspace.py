@@ -45,6 +45,7 @@ def test_nothing_but_white_space_is_empty(owner_file: Path, content: bytes) -> N
     assert (owner.status, owner.path, seam_status(owner, "/ws")) == ("empty", None, "owner-file-empty")
 
 
+@pytest.mark.contract("C3", "owner.grammar", "the owner file has one grammar")
 @pytest.mark.parametrize(
     "content",
     [

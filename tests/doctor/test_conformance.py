@@ -64,6 +64,7 @@ class Lab:
         return ["doctor", "global", *named]
 
 
+@pytest.mark.contract("C3", "doctor.document", "the doctor's document equals the recorded one")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_the_document_equals_the_recorded_one_and_the_text_agrees(machine: Machine, case: dict[str, Any]) -> None:
     lab = Lab(machine, case)

@@ -38,6 +38,7 @@ def test_the_log_that_was_set_aside_comes_first(tmp_path: Path) -> None:
     assert numbers(path) == [1, 2, 3, 4]
 
 
+@pytest.mark.contract("C2", "reader.all-lines", "every line is read, whatever it is")
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -141,6 +142,7 @@ def test_following_starts_before_there_is_a_log(followed: Path) -> None:
     assert follower.seen == [1]
 
 
+@pytest.mark.contract("C2", "reader.follow", "following goes across a rotation")
 def test_following_goes_across_a_rotation(followed: Path) -> None:
     append(followed, f"{line(1)}\n")
     follower = Follower(followed, last=4)
@@ -183,6 +185,7 @@ def test_a_reader_beside_writers_sees_no_torn_line(log: Path) -> None:
     assert all(found.event for found in eventlog.read(str(log)))
 
 
+@pytest.mark.contract("C2", "reader.choice", "a choice takes by type and time")
 @pytest.mark.parametrize(
     ("choice", "takes"),
     [

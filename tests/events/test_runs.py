@@ -52,6 +52,7 @@ def logged(machine: Machine) -> list[dict[str, Any]]:
     return read_events(machine.home / ".local/state/rawr/events.jsonl")
 
 
+@pytest.mark.contract("C2", "run.completed", "a command that changes something is a run with start and end")
 def test_a_command_that_changes_something_is_started_and_completed(machine: Machine) -> None:
     assert change(machine, "plain").code == 0
     started, completed = logged(machine)
@@ -63,13 +64,14 @@ def test_a_command_that_changes_something_is_started_and_completed(machine: Mach
     assert completed["output"]["durationMs"] >= 0
 
 
+@pytest.mark.contract("C2", "run.failed", "a run that fails says why")
 @pytest.mark.parametrize(
     ("how", "code", "detail", "exit_code"),
     [
         ("refused", "OWNER_OTHER_INSTANCE", "No.", 1),
         ("unhealthy", "HALF", "Half done.", 1),
-        ("bug", "ZeroDivisionError", "oops", 1),
-        ("interrupted", "KeyboardInterrupt", "", 130),
+        ("bug", "INTERNAL_ERROR", "oops", 1),
+        ("interrupted", "INTERRUPTED", "", 130),
     ],
 )
 def test_a_command_that_fails_says_why(machine: Machine, how: str, code: str, detail: str, exit_code: int) -> None:
@@ -79,6 +81,7 @@ def test_a_command_that_fails_says_why(machine: Machine, how: str, code: str, de
     assert (failed["status"], failed["output"]["code"], failed.get("detail", "")) == ("failed", code, detail)
 
 
+@pytest.mark.contract("C2", "run.none", "a command that writes nothing is no run")
 @pytest.mark.parametrize(
     "words", [("plain", "--dry-run"), ("plain", "--bad-option"), (), ("nothing",), ("plain", "--help")]
 )
@@ -100,6 +103,7 @@ def test_an_event_of_a_lock_belongs_to_the_run_that_met_it(machine: Machine) -> 
     assert started["runId"] == contended["runId"] == completed["runId"]
 
 
+@pytest.mark.contract("C2", "log.never-fails", "no state of the log fails a command")
 def test_a_log_that_cannot_be_written_changes_nothing_for_the_user(machine: Machine) -> None:
     fine = change(machine, "plain")
     (machine.home / ".local/state/rawr/events.jsonl").unlink()
@@ -124,6 +128,7 @@ def test_a_run_inside_a_run_gives_the_outer_one_back(log: Path) -> None:
     assert events.Run.current is None
 
 
+@pytest.mark.contract("C2", "lock.emits", "every event of a lock that the contract names is emitted")
 def test_every_type_that_the_contract_requires_is_emitted(log: Path) -> None:
     with events.Run("good"):
         pass
@@ -156,6 +161,7 @@ def test_a_purge_leaves_no_log_behind(machine: Machine) -> None:
     assert not list(machine.home.rglob("events.jsonl*"))
 
 
+@pytest.mark.contract("C2", "run.killed", "a killed run has a start and no end")
 def test_a_run_that_is_killed_while_it_changes_the_machine_has_a_start_and_no_end(machine: Machine) -> None:
     kill = "import os, sys; from rawr_install.machine import change; change.apply = lambda *_: os.kill(os.getpid(), 9)"
     run = "from rawr_install.cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -177,6 +183,7 @@ def test_what_the_doctor_mends_is_a_run(machine: Machine) -> None:
     assert seen == ["run.started", "run.completed"]
 
 
+@pytest.mark.contract("C2", "log.local", "nothing leaves the machine")
 def test_nothing_is_sent_anywhere_whatever_the_environment_names(machine: Machine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as collector:
         url = f"http://127.0.0.1:{collector.getsockname()[1]}"

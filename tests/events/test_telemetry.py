@@ -24,6 +24,7 @@ def event(**words: Any) -> dict[str, Any]:
     return dict(create_desk_event(CreateDeskEventInput(**given)))
 
 
+@pytest.mark.contract("C2", "event.shape", "an event has the wire's fields")
 def test_a_full_event_has_every_field_in_the_contracts_order() -> None:
     full = event(desk_id="d1", detail="because", payload={"answer": [42]})
     assert list(full) == ["eventId", "runId", "workflowId", "type", "deskId", "ts", "status", "detail", "output"]
@@ -69,6 +70,7 @@ ALLOWED = {
 }
 
 
+@pytest.mark.contract("C2", "event.lifecycle", "each type takes its statuses and no other")
 @pytest.mark.parametrize("status", ["queued", "running", "completed", "failed"])
 @pytest.mark.parametrize("kind", ALLOWED)
 def test_each_event_takes_its_statuses_and_refuses_the_others(kind: str, status: str) -> None:
@@ -111,6 +113,7 @@ def links(run_id: str = "r1", base: str = "http://host", **words: Any) -> list[d
     return [dict(link) for link in default_trace_links(base, run_id, TraceLinkOptions(**words), environ)]
 
 
+@pytest.mark.contract("C2", "trace.links", "a run's links are the wire's")
 def test_without_options_the_run_id_leads_to_both_places() -> None:
     assert [dict(link) for link in default_trace_links("http://host/base", "r1", environ={})] == [
         {

@@ -69,6 +69,7 @@ def test_only_the_user_can_read_the_log(log: Path) -> None:
     assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.contract("C2", "log.crowd", "a crowd writes whole lines and loses none")
 def test_a_crowd_of_processes_writes_whole_lines_and_loses_none(log: Path, count: Callable[[int, int], int]) -> None:
     wanted = run_crowd(writers=8, each=count(100, 600))
     assert seen(log.with_name("events.jsonl.1"), log) == wanted
@@ -134,6 +135,7 @@ def test_a_rotation_that_is_somebody_elses_is_not_waited_for(log: Path) -> None:
     assert [event["root"] for event in read_events(log)] == ["/x"]
 
 
+@pytest.mark.contract("C2", "log.bounded", "the log is bounded")
 def test_the_log_is_bounded(log: Path) -> None:
     for number in range(3 * events.FILE_LIMIT // 3000):
         events.emit("lock.contended", number=number, note="n" * 2900)
@@ -153,6 +155,7 @@ def test_a_log_that_cannot_be_set_aside_stops_at_twice_its_size(log: Path) -> No
     assert log.stat().st_size < 2 * events.FILE_LIMIT + events.LINE_LIMIT
 
 
+@pytest.mark.contract("C2", "log.append", "an event is one append")
 def test_each_event_is_one_append_in_one_system_call(tmp_path: Path) -> None:
     strace = shutil.which("strace")
     if not strace:
@@ -196,6 +199,7 @@ def test_a_value_that_is_no_json_never_raises_and_never_spoils_the_log(log: Path
     assert all(event["type"] == "lock.lost" for event in lines)
 
 
+@pytest.mark.contract("C2", "log.never-fails", "no state of the log fails a command")
 @pytest.mark.parametrize("shape", ["folder", "fifo", "full disk", "state is a file", "loop"])
 def test_a_log_that_cannot_be_written_is_never_a_reason_to_fail_or_wait(log: Path, shape: str) -> None:
     if shape == "state is a file":

@@ -45,6 +45,7 @@ def error(ran: Ran) -> tuple[int, str]:
 # -- the lines that other programs read ----------------------------------------
 
 
+@pytest.mark.contract("C3", "install.lines", "install links the workspace and prints the wire's lines")
 def test_install_prints_its_lines_and_links_the_workspace(machine: Machine) -> None:
     root = machine.workspace("a")
     ran = machine.rawr_install("install", *LINK, cwd=root / "plugins")
@@ -148,6 +149,7 @@ def test_json_has_the_same_facts_as_the_lines(machine: Machine) -> None:
 # -- nothing to do, and only looking ---------------------------------------------
 
 
+@pytest.mark.contract("C3", "activate.idempotent", "a run that finds everything in place writes nothing")
 def test_a_run_that_finds_everything_in_place_writes_nothing(machine: Machine) -> None:
     root = machine.workspace("a")
     machine.rawr_install("activate", root)
@@ -167,6 +169,7 @@ def test_nothing_to_deactivate_or_uninstall_writes_nothing(machine: Machine) -> 
     assert machine.tree() == before
 
 
+@pytest.mark.contract("C3", "activate.dry-run", "a dry run writes nothing")
 @pytest.mark.parametrize(
     "words",
     [
@@ -205,6 +208,7 @@ def test_a_first_dry_run_makes_no_folder(machine: Machine) -> None:
 # -- what is refused ----------------------------------------------------------------
 
 
+@pytest.mark.contract("C3", "install.cli-missing", "a missing CLI and one that is not executable are two errors")
 def test_a_workspace_without_cli_and_one_that_is_not_executable_are_two_errors(machine: Machine) -> None:
     bare, plain, folder = (
         machine.workspace("bare", cli=None),
@@ -244,6 +248,7 @@ def test_where_no_workspace_is_the_precondition_is_missing(machine: Machine) -> 
     assert error(wrong) == (2, "NO_WORKSPACE") and "RAWR_WORKSPACE_ROOT=/nowhere" in wrong.json["error"]["message"]
 
 
+@pytest.mark.contract("C3", "install.other-owner", "another owner is not passed over without --force")
 def test_another_valid_owner_is_not_passed_over_without_force(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
     machine.rawr_install("activate", a, *LINK)
@@ -387,6 +392,7 @@ def test_a_bin_folder_outside_path_is_noted(machine: Machine) -> None:
 # -- deactivate, rollback, history --------------------------------------------------------
 
 
+@pytest.mark.contract("C3", "deactivate", "deactivate removes the owner alone")
 def test_deactivate_removes_the_owner_and_leaves_the_entry(machine: Machine) -> None:
     root = machine.workspace("a")
     machine.rawr_install("activate", root, *LINK)
@@ -403,6 +409,7 @@ def pair(machine: Machine) -> tuple[str, str]:
     return owner, Path(os.readlink(machine.entry)).parents[3].name if machine.entry.is_symlink() else "-"
 
 
+@pytest.mark.contract("C3", "rollback", "rollback goes back step by step")
 def test_rollback_goes_back_step_by_step_and_forward_by_number(machine: Machine) -> None:
     a, b, c = (machine.workspace(name) for name in "abc")
     machine.rawr_install("install", "--workspace", a, *LINK)
@@ -480,6 +487,7 @@ def test_history_lists_every_change_with_before_and_after(machine: Machine) -> N
 # -- uninstall ------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("C3", "uninstall", "uninstall removes what is ours and unmodified, and nothing else")
 def test_uninstall_removes_what_was_installed_and_purge_leaves_nothing(machine: Machine) -> None:
     root = machine.workspace("a")
     machine.rawr_install("install", "--workspace", root, "--bin-dir", "bin")

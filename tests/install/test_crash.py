@@ -186,11 +186,13 @@ def _check_history(stage: Stage) -> None:
     assert owner in ([], [stage.before[0]]), f"mended to a strange owner {owner}"
 
 
+@pytest.mark.contract("C3", "activate.killed", "a command killed at any step is mended by the next")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_command_killed_at_any_step_is_mended_by_the_next_one(check: Callable[..., None], scenario: Scenario) -> None:
     check(scenario, _killing)
 
 
+@pytest.mark.contract("C3", "activate.all-or-nothing", "a failure at any step changes nothing")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_system_call_that_fails_at_any_step_changes_nothing(
     check: Callable[..., None], scenario: Scenario, count: Callable[[int, int], int]

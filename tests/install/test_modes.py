@@ -113,6 +113,7 @@ def test_activate_on_a_bare_machine_sets_owner_and_shim_both(machine: Machine) -
     assert machine.run("rawr", cwd=b).out.startswith("workspace b\n")
 
 
+@pytest.mark.contract("C3", "install.keeps-kind", "every command keeps the kind of entry that the machine has")
 def test_a_machine_of_the_older_scripts_keeps_its_link(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
     machine.link(a)
@@ -208,6 +209,7 @@ def test_a_link_goes_to_buns_folder_wherever_a_shim_was_installed(machine: Machi
     assert is_shim(machine.home / ".local/bin/rawr")
 
 
+@pytest.mark.contract("C3", "install.managed-entry", "what a package manager put there is never replaced")
 @pytest.mark.parametrize("force", [(), ("--force",)])
 def test_what_a_package_manager_put_there_is_never_replaced(
     machine: Machine, local: Path, force: tuple[str, ...]

@@ -54,6 +54,7 @@ def occupied(machine: Machine, request: pytest.FixtureRequest) -> Machine:
     return machine
 
 
+@pytest.mark.contract("C3", "install.foreign-entry", "a foreign file is refused and left as it is")
 def test_what_is_foreign_is_refused_and_left_as_it_is(occupied: Machine) -> None:
     root = occupied.workspace("a")
     before = occupied.tree()

@@ -37,6 +37,7 @@ def own_files(machine: Machine) -> dict[str, str]:
 # -- fallback ------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("C3", "dispatch.fallback", "the owner runs outside only where that was enabled")
 def test_enabling_the_fallback_lets_the_owner_run_outside_and_disabling_ends_it(machine: Machine, entry: Path) -> None:
     machine.own(machine.workspace("ws"))
     assert machine.run(entry, "x").code == 127
@@ -107,6 +108,7 @@ def test_disabling_warns_when_the_variable_still_enables(machine: Machine) -> No
 # -- trust ---------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("C3", "dispatch.trust", "another user's workspace runs only once it is trusted")
 @needs_root
 def test_a_foreign_workspace_runs_once_it_is_trusted_and_no_longer_when_removed(machine: Machine, entry: Path) -> None:
     root = machine.workspace("ws")

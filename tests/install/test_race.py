@@ -87,6 +87,8 @@ def watched(entry: Path) -> Iterator[list[str]]:
     assert looks > 100
 
 
+@pytest.mark.contract("C3", "activate.rivals", "of activations at once one wins, and the entry is never absent")
+@pytest.mark.contract("C3", "activate.rivals", "of activations at once one wins, and the entry is never absent")
 @pytest.mark.parametrize("number", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_activations_at_once_leave_owner_and_entry_in_agreement(
     machine: Machine, alone: None, number: int, count: Callable[[int, int], int]

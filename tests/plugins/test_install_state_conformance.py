@@ -79,6 +79,7 @@ def expected(case: dict[str, Any], lab: Path, fallback: bool) -> dict[str, Any]:
     return recorded
 
 
+@pytest.mark.contract("C3", "plugins.document", "the install state equals the recorded one")
 @pytest.mark.parametrize("fallback", [False, True], ids=["local", "owner-allowed"])
 @pytest.mark.parametrize("scenario", CASES)
 def test_a_recorded_case_gives_the_recorded_report(

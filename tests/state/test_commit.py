@@ -35,6 +35,7 @@ from tests.support.masked import needs_proc
 from tests.support.peers.actors import Actor, crowd
 
 
+@pytest.mark.contract("C1", "lost.done-again", "a change under a broken lock is done again, once")
 @pytest.mark.parametrize(("case", "point"), [(28, "staged"), (28, "mutated"), (29, "checked"), (30, "committed")])
 def test_cases_28_to_30_a_lease_deleted_by_hand_is_noticed_and_the_change_done_again_once(
     root: Path, case: int, point: str
@@ -45,6 +46,7 @@ def test_cases_28_to_30_a_lease_deleted_by_hand_is_noticed_and_the_change_done_a
     assert met.count("leased") == 2
 
 
+@pytest.mark.contract("C1", "lost.at-the-rename", "a rival that enters through a broken lock loses nothing")
 def test_a_rival_that_enters_through_a_deleted_lease_loses_nothing_either(root: Path) -> None:
     with Actor.python() as rival:
 
@@ -92,6 +94,7 @@ def test_a_state_file_edited_in_place_under_us_is_read_again(root: Path) -> None
     assert enabled(root) == ["edited", "mine"]
 
 
+@pytest.mark.contract("C1", "lost.not-acknowledged", "a change under a broken lock is not acknowledged")
 def test_a_lease_that_is_lost_every_time_is_an_error_and_nothing_is_acknowledged(root: Path) -> None:
     def lose(point: str) -> None:
         if point == "staged":
@@ -365,6 +368,7 @@ def test_case_37_a_program_started_inside_the_change_inherits_no_descriptor(root
     assert "->" in listed[0] and str(root) not in listed[0]
 
 
+@pytest.mark.contract("C1", "mutator.raises", "a mutator that raises changes nothing")
 @pytest.mark.parametrize("error", [ValueError, OSError, SystemExit, MemoryError])
 def test_case_38_a_mutator_that_raises_changes_nothing_and_frees_the_lock(
     root: Path, error: type[BaseException]

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 MEET = """
 import sys, threading, time
 from rawr_install import mutate_repo_state_atomically as mutate
@@ -34,7 +36,8 @@ for _ in range(short):
     meet(0.01, lambda state: None)
 time.sleep(0.2)
 try:
-    meet(float(ending.strip("!")), fail if ending.endswith("!") else lambda state: None)
+    change = {"!": fail, "~": lambda state: time.sleep(1)}.get(ending[-1], lambda state: None)
+    meet(float(ending.strip("!~")), change)
 except RuntimeError:
     pass
 print(contended)
@@ -57,6 +60,7 @@ def events_of(tmp_path: Path, *words: str) -> tuple[list[dict[str, Any]], int]:
     return [json.loads(line) for line in log.read_text().splitlines()], int(done.stdout)
 
 
+@pytest.mark.contract("C2", "lock.counted", "every contended lock is counted")
 def test_of_many_short_waits_some_are_told_and_all_are_counted(tmp_path: Path) -> None:
     told, waits = events_of(tmp_path, "40", "0.01")
     contended = [event for event in told if event["type"] == "lock.contended"]
@@ -74,3 +78,8 @@ def test_a_wait_is_told_also_when_the_mutator_raises(tmp_path: Path) -> None:
     told, _waits = events_of(tmp_path, "0", "0.3!")
     assert [event["type"] for event in told] == ["lock.contended", "lock.released"]
     assert told[1]["waitedMs"] >= 250
+
+
+def test_what_is_told_is_the_wait_and_not_the_change(tmp_path: Path) -> None:
+    told, _waits = events_of(tmp_path, "0", "0.05~")
+    assert [event["waitedMs"] < 600 for event in told] == [True, True], "the change's own second is told as waiting"

@@ -124,12 +124,14 @@ def test_case_6_a_node_peer_is_not_starved_by_saturated_python_on_a_slow_disk(ro
     assert report["errors"] == [] and len(report["acked"]) == 15  # its own timeout is 5 s
 
 
+@pytest.mark.contract("C1", "mutator.nested", "a change inside a change is an error")
 def test_case_7_a_mutation_inside_a_mutation_raises_and_leaves_nothing(root: Path) -> None:
     with pytest.raises(NestedMutationError):
         mutate(root, lambda found: mutate(root) and found)
     assert litter(root) == [] and not Path(state.state_path(root)).exists()
 
 
+@pytest.mark.contract("C1", "root.real-path", "two names of one root are one root")
 def test_case_8_the_same_root_by_another_name_is_the_same_root(root: Path) -> None:
     alias = root.parent / f"{root.name}-alias"
     alias.symlink_to(root)
@@ -168,6 +170,7 @@ def test_a_rival_thread_inside_the_change_waits_its_turn(root: Path) -> None:
     assert enabled(root) == ["first", "rival"]
 
 
+@pytest.mark.contract("C1", "exclusion.rival-inside", "a rival that comes inside a change waits its turn")
 @pytest.mark.parametrize("kind", ["python", pytest.param("node", marks=needs_node)])
 def test_a_rival_process_inside_the_change_waits_its_turn(root: Path, kind: str) -> None:
     with Actor.of(kind) as rival:

@@ -304,6 +304,7 @@ def make(path: Path, kind: str, target: Path) -> None:
         path.symlink_to(target if kind == "symbolic link" else target.with_name("nowhere"))
 
 
+@pytest.mark.contract("C1", "refuse.foreign-content", "what is not a state is refused and kept")
 @pytest.mark.parametrize("content", [b"", b'{"version":1,"plug', b"not json", b"\xff\xfe", b"{}", b"null"])
 def test_case_52_a_corrupt_state_is_refused_and_kept_byte_for_byte(root: Path, content: bytes) -> None:
     path = folder(root) / "state.json"
@@ -323,6 +324,7 @@ def test_a_state_file_of_another_kind_is_refused_and_does_not_block(root: Path, 
     assert litter(root) == []
 
 
+@pytest.mark.contract("C1", "survive.link-and-mode", "mode and link of the file survive")
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o664])
 def test_case_53_the_state_files_mode_is_kept(root: Path, mode: int) -> None:
     mutate(root)
@@ -399,6 +401,7 @@ DOCUMENTS = [
 ]
 
 
+@pytest.mark.contract("C1", "format.bytes", "the bytes are those of JSON.stringify")
 @needs_node
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_case_56_the_bytes_are_those_of_json_stringify(document: dict[str, object]) -> None:

@@ -45,6 +45,7 @@ def test_enabling_takes_the_plugin_off_the_other_list(tmp_path: Path) -> None:
     assert "disabled" not in state.get_repo_state(tmp_path)["plugins"]
 
 
+@pytest.mark.contract("C1", "write.only-changes", "a change that changes nothing writes nothing")
 def test_a_mutation_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
     state.enable_plugin(tmp_path, "a")
     path = Path(state.state_path(tmp_path))
@@ -54,6 +55,7 @@ def test_a_mutation_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
     assert path.stat() == before
 
 
+@pytest.mark.contract("C1", "format.unknown-keys", "unknown keys survive")
 def test_unknown_keys_survive_at_every_level(tmp_path: Path) -> None:
     put(tmp_path, '{"x": {"deep": [1, null]}, "version": 1, "plugins": {"enabled": ["a"], "y": 2}}')
     state.enable_plugin(tmp_path, "b")
@@ -70,6 +72,7 @@ def test_a_corrupt_file_is_refused_and_left_untouched(tmp_path: Path, content: s
     assert not Path(state.state_lock_path(tmp_path)).exists()
 
 
+@pytest.mark.contract("C1", "refuse.newer-version", "a state of a newer version is refused and kept")
 def test_a_newer_version_is_refused_and_left_untouched(tmp_path: Path) -> None:
     path = put(tmp_path, '{"version": 2}')
     with pytest.raises(StateVersionError):
@@ -123,6 +126,7 @@ def bump_often(root: Path, times: int) -> None:
         state.mutate_repo_state_atomically(root, bump, state.RepoStateMutationOptions(durable=False, lock_timeout=60))
 
 
+@pytest.mark.contract("C1", "exclusion.crowd", "a crowd of writers loses no update")
 def test_eight_processes_lose_no_update(tmp_path: Path) -> None:
     workers = [FORK.Process(target=bump_often, args=(tmp_path, 50)) for _ in range(8)]
     for worker in workers:

@@ -112,6 +112,7 @@ def test_white_space_is_javascripts() -> None:
     assert state["plugins"]["enabled"] == ["\x1cb\x85", "a"]
 
 
+@pytest.mark.contract("C1", "format.one-list", "an id is never on both lists")
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.sampled_from("abcd"), min_size=1, max_size=3)), max_size=8))
 def test_an_id_is_never_on_both_lists_after_any_switches(steps: list[tuple[bool, list[str]]]) -> None:
     state, on = schema.default_repo_state(), set[str]()

@@ -39,6 +39,7 @@ from tests.support.peers.actors import CONTAINER, Actor, crowd, needs_containers
 SOON = 3.0  # seconds that a dead peer may block; a timeout, not a measurement
 
 
+@pytest.mark.contract("C1", "lock.dead-holder", "a dead holder blocks nobody")
 def test_case_10_a_killed_python_holder_blocks_nobody(root: Path) -> None:
     with Actor.python() as holder:
         holder.send("hold", root)
@@ -49,6 +50,7 @@ def test_case_10_a_killed_python_holder_blocks_nobody(root: Path) -> None:
     assert mutate(root, lock_timeout=1.0).takeover == "its beacon is out"
 
 
+@pytest.mark.contract("C1", "lock.dead-peer", "a dead peer blocks nobody for longer than three seconds")
 @needs_node
 def test_case_11_a_killed_node_holder_blocks_nobody(root: Path) -> None:
     with Actor.node() as holder:
@@ -58,6 +60,7 @@ def test_case_11_a_killed_node_holder_blocks_nobody(root: Path) -> None:
     assert mutate(root, lock_timeout=SOON).takeover == "its process is dead"
 
 
+@pytest.mark.contract("C1", "write.atomic", "a writer killed at any point leaves the old content or the new")
 @needs_proc
 def test_case_12_a_writer_killed_at_any_point_leaves_old_or_new_and_no_litter(root: Path) -> None:
     mutate(root, add("old"))
@@ -118,6 +121,7 @@ def test_case_17_an_unreadable_lease_is_treated_as_an_empty_one(root: Path, shor
     assert mutate(root).takeover == "unreadable, and nobody has it open"
 
 
+@pytest.mark.contract("C1", "peer.old-and-alive", "a living holder is never evicted, whatever its age")
 @needs_node
 def test_case_18_a_living_peers_lease_is_never_taken_whatever_its_age(root: Path, short_grace: None) -> None:
     with Actor.node() as holder:

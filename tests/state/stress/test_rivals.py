@@ -75,6 +75,7 @@ def test_a_rival_thread_that_comes_inside_the_change_waits_and_nothing_is_lost(t
     assert enabled(tmp_path) == ["mine", "rival"]
 
 
+@pytest.mark.contract("C1", "peer.respected", "a peer inside its change is waited for")
 @needs_node
 def test_we_wait_for_a_peer_inside_its_change_and_nothing_is_lost(tmp_path: Path) -> None:
     with Actor.node() as peer:

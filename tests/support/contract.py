@@ -1,0 +1,75 @@
+"""Which tests prove which promise: the marker ``contract(slice, id, sentence)``, and what a run says of each.
+
+``--contract C1`` runs the tests of one slice, ``--promise ID`` those of one promise; ``--contract-report FILE`` gets a
+JSON line for each test and promise. In a JUnit report each test carries its promises as properties, and the run
+the commit that it was made of.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--contract", metavar="SLICE", help="only the tests that prove this slice of the contract")
+    parser.addoption("--promise", action="append", default=[], metavar="ID", help="only the tests that prove this")
+    parser.addoption("--contract-report", type=Path, metavar="FILE", help="a JSON line for each test and promise")
+
+
+def promises(item: pytest.Item) -> Iterator[tuple[str, str, str]]:
+    """(slice, id, sentence) of each promise that the test proves."""
+    for marker in item.iter_markers("contract"):
+        slice_name, name, sentence = marker.args
+        yield slice_name, name, sentence
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted, only = config.getoption("--contract"), config.getoption("--promise")
+    for item in items:
+        item.user_properties += [("contract", " ".join(promise)) for promise in promises(item)]
+    if not wanted:
+        return
+    kept = [
+        item
+        for item in items
+        if any(slice_name == wanted and (not only or name in only) for slice_name, name, _ in promises(item))
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--contract-report")
+    if not hasattr(config, "workerinput") and path:
+        config.pluginmanager.register(_Report(path), "contract-report")
+
+
+class _Report:
+    """Writes what becomes of each promise as the tests end, so that a run without an end has said what it knew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call" and report.outcome == "passed":
+            return
+        with self.path.open("a") as file:
+            for key, value in report.user_properties:
+                if key == "contract":
+                    slice_name, name, sentence = str(value).split(" ", 2)
+                    row = {"slice": slice_name, "id": name, "sentence": sentence, "test": report.nodeid}
+                    file.write(json.dumps(row | {"outcome": report.outcome}) + "\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _which_tree(record_testsuite_property: Any) -> None:
+    asked = subprocess.run(["git", "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True)
+    record_testsuite_property("commit", asked.stdout.strip())
