@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.state.conftest import add, mutate, needs_strace, program, strace
 from tests.support.masked import needs_proc
 from tests.support.steps import MUTATING, lost_in_a_power_cut, steps_of
 
 
+@pytest.mark.contract("C1", "write.durable", "an acknowledged change survives a power cut")
 @needs_proc
 @needs_strace
 def test_a_power_cut_takes_neither_the_new_state_nor_its_name(root: Path) -> None:
