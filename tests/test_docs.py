@@ -109,6 +109,14 @@ def test_the_table_has_no_error_code_and_no_exit_code_too_many() -> None:
         assert exits == source.get(code, exits), code
 
 
+def test_what_runs_only_with_full_is_listed() -> None:
+    _, _, after = (PROJECT / "CONTRIBUTING.md").read_text().partition("into this list:")
+    listed = set(re.findall(r"`(tests/[^`]+)`", after.partition("\n\n")[0]))
+    marked = re.compile(r'pytest\.mark\.full|^SET = .*"full"', re.M)
+    files = (PROJECT / "tests").rglob("*.py")
+    assert listed == {str(path.relative_to(PROJECT)) for path in files if marked.search(path.read_text())}
+
+
 def test_the_project_speaks_of_itself_alone() -> None:
     for path in [*PAGES, *(PROJECT / "rawr_install").rglob("*.py"), *(PROJECT / "scripts").rglob("*")]:
         if path.is_file():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, Machine, Ran
-from tests.plugins.support import entries_of, manager_file
+from tests.support.plugins import entries_of, manager_file
 
 PACKAGES = PROJECT / "build/npm/node_modules"
 BUN = PACKAGES / "@oven/bun-linux-x64/bin"
