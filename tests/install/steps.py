@@ -1,3 +1,0 @@
-"""Moved."""
-
-from tests.support.steps import *  # noqa: F403

@@ -1,3 +1,0 @@
-"""Moved."""
-
-from tests.support.plugins import *  # noqa: F403
