@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence, Set
 
 from rawr_install.errors import RefusedError, UsageError
@@ -135,8 +136,15 @@ def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
         if item.setAside:
             yield f"Left {item.setAside}: what stood at {item.path} before; uninstall again once that is moved away."
     if facts.entry_value != ABSENT and facts.entry.path not in [item.path for item in facts.receipt]:
-        by = f"{facts.entry.installer or 'a package manager'} put it there" if facts.entry.managed else ""
-        yield f"Left {facts.entry.path}: {by or 'not in the receipt, so not put there by this toolkit'}."
+        path, manager = facts.entry.path, facts.entry.installer or "a package manager"
+        by = (
+            f"{manager} put it there"
+            if facts.entry.managed
+            else "not in the receipt, so this toolkit did not put it there"
+        )
+        # A link of the older scripts: the user's to remove, by the command that does it.
+        away = f"; to remove it: {shlex.join(('rm', path))}" if facts.entry.ours and not facts.entry.managed else ""
+        yield f"Left {path}: {by}{away}."
 
 
 def _waiting_notes(facts: Facts, spoken_of: Set[str | None]) -> Iterable[str]:

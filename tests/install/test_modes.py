@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -360,3 +361,12 @@ def test_a_version_managers_shim_gives_way_to_the_folder_where_ours_is(machine: 
     machine.env["PATH"] = f"{shims}:{machine.env['PATH']}"
     finding = doctor(machine, machine.workspace("a"), code=1)["path.version-manager"]
     assert str(local) in finding["remedy"]["text"]
+
+
+def test_uninstall_names_the_command_that_removes_a_link_of_the_older_scripts(machine: Machine) -> None:
+    machine.link(machine.workspace("w"))
+    ran = machine.rawr_install("uninstall", "--yes", "--json")
+    assert machine.entry.is_symlink()
+    told = next(note for note in data(ran)["notes"] if note.startswith(f"Left {machine.entry}"))
+    machine.run(*shlex.split(told.partition("to remove it: ")[2].rstrip(".")))
+    assert not os.path.lexists(machine.entry)

@@ -408,3 +408,32 @@ def test_the_installed_toolkit_prints_the_hook_files(machine: Machine, scripts: 
         machine.rawr_install("refresh", "--print-hook", hook),
     ):
         assert (done.code, done.out) == (0, (HOOKS / hook).read_text())
+
+
+def test_nothing_starts_that_the_repositorys_config_names(repository: Repository) -> None:
+    repository.own()
+    witness = repository.machine.folder / "started"
+    program = repository.machine.folder / "tools/witness"
+    program.write_text(f'#!/bin/sh\necho "$0 $@" >> "{witness}"\ncat\n')
+    program.chmod(0o755)
+    repository.git("merge", "-q", "other")
+    witness.unlink(missing_ok=True)
+    for name in (
+        "core.fsmonitor",
+        "diff.external",
+        "filter.x.clean",
+        "diff.x.textconv",
+        "core.pager",
+        "core.sshCommand",
+    ):
+        repository.git("config", name, str(program))
+    repository.git("config", "pager.diff-tree", "true")
+    (repository.root / ".git/info").mkdir(exist_ok=True)
+    (repository.root / ".git/info/attributes").write_text("* filter=x diff=x\n")
+    repository.change("package.json")
+    hook = repository.machine.rawr_install(
+        "refresh", "--hook", "post-merge", "HEAD", "HEAD", "--json", cwd=repository.root
+    )
+    asked = repository.machine.rawr_install("refresh", "--json", cwd=repository.root)
+    assert hook.code == 0 and asked.json["data"]["acted"] is True
+    assert not witness.exists(), witness.read_text()
