@@ -1,27 +1,49 @@
-"""Bounded reads of what may be hostile: nothing here raises, blocks, or takes more than it was told to."""
+"""Bounded reads of what may be hostile: nothing here blocks, or takes more than it was told to.
+
+:func:`read_regular` is the one that opens; it raises OSError (ENOENT and the like as the system gives them, EINVAL
+for what is not a regular file, EFBIG for one that is too large). The others answer "empty" instead.
+Nothing of the toolkit's own is imported here: the dispatch path loads it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-
-from rawr_install.dispatch.program import find, is_program, shebang
 
 PACKAGE_LIMIT = 1 << 20
 PATH_FOLDERS = 4096
 
 
+def read_regular(path: str, limit: int) -> bytes:
+    """The whole regular file at ``path``; raises OSError, EFBIG where it holds more than ``limit`` bytes."""
+    data = _read(path, limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"more than {limit} bytes", path)
+    return data
+
+
 def read_bytes(path: str, limit: int) -> bytes:
     """At most ``limit`` bytes of a regular file; empty when it cannot be read or is something else."""
     try:
-        # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return b""
-    try:
-        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+        return _read(path, limit)
     except OSError:
         return b""
+
+
+def _read(path: str, limit: int) -> bytes:
+    if "\0" in path:
+        raise OSError(errno.EINVAL, "a NUL in the path", path)
+    # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        parts: list[bytes] = []
+        while limit > 0 and (part := os.read(fd, limit)):
+            parts.append(part)
+            limit -= len(part)
+        return b"".join(parts)
     finally:
         os.close(fd)
 
@@ -44,12 +66,3 @@ def path_folders(path_variable: str) -> tuple[list[str], int]:
     """The distinct folders of PATH and how many were left out; an empty one is the current folder (POSIX)."""
     distinct = list(dict.fromkeys(path_variable.split(os.pathsep))) if path_variable else []
     return [folder or "." for folder in distinct[:PATH_FOLDERS]], max(0, len(distinct) - PATH_FOLDERS)
-
-
-def interpreter_of(path: str, path_variable: str) -> tuple[str, str | None]:
-    """The program that a script's first line asks for, and the file it leads to (None: not there)."""
-    interpreter, program = shebang(read_bytes(path, 256))
-    wanted = program or interpreter
-    if not wanted or not is_program(interpreter):
-        return wanted, None
-    return wanted, find(wanted, path_variable)

@@ -96,9 +96,10 @@ rawr-install trust add /srv/team/rawr  another one; its real path is stored
 """,
 )
 @_path
-def add(path: str | None, dry_run: bool, yes: bool) -> Result:
+@click.option("--force", is_flag=True, help="Also where others could put something else at that place.")
+def add(path: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
     """Let another user's workspace run as you: its owner can then run any program in your name."""
-    change = policy.trust(Places.from_environ(os.environ), path, dry_run)
+    change = policy.trust(Places.from_environ(os.environ), path, dry_run, force)
     return _trust_outcome(change, "trusted")
 
 

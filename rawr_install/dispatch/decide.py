@@ -5,9 +5,9 @@ everything alone. Rules, in order:
 
 1. Toolkit verbs are the toolkit's; ``--`` (removed) sends the rest to the workspace CLI.
 2. The workspace of the variables or of the current folder is used where there is one.
-3. Outside: bare ``rawr``, ``--help`` and ``--version`` say where you are; else
-   the owner, if the user has allowed it; else an error.
-4. Another user's workspace runs only when it is in the user's own trust list.
+3. Outside: the owner, if the user has allowed it; else bare ``rawr``, ``--help``
+   and ``--version`` say where you are; else an error.
+4. A workspace runs only where nobody else decides what runs, or a grant of the user's covers it.
 5. The CLI must be a file that can start, and not this entry.
 
 What cannot be run is a DispatchError made by :mod:`rawr_install.dispatch.messages`.
@@ -21,6 +21,7 @@ import sys
 
 from rawr_install.dispatch import messages as refusals
 from rawr_install.dispatch.program import find, is_program, read_head, shebang
+from rawr_install.dispatch.trust import trust
 from rawr_install.dispatch.workspace import (
     Discovery,
     cli_path,
@@ -28,7 +29,6 @@ from rawr_install.dispatch.workspace import (
     fallback_enabled,
     has_cli,
     home_file,
-    is_trusted,
     read_owner,
 )
 from rawr_install.errors import RawrError
@@ -99,12 +99,15 @@ def decide(argv: Words, cwd: str | None, environ: Mapping[str, str], say: Say = 
     words = argv[1:] if forced else argv
     found = _search(cwd, environ, say)
     if found.root is not None:
-        return _usable(found.root, words, environ, say)
-    if not forced and words in GREETINGS:
-        say("no workspace: the toolkit says where you are")
-        return Decision("greet", words)
-    owner = _allowed_owner(found, cwd or "", environ, say)
-    chosen = _usable(owner, words, environ, say)
+        return _usable(found.root, cwd, words, environ, say)
+    if not fallback_enabled(home_file(environ, "global-owner-fallback"), environ):
+        say("owner fallback: not enabled")
+        if not forced and words in GREETINGS:
+            say("no workspace: the toolkit says where you are")
+            return Decision("greet", words)
+        raise refusals.no_workspace(found, cwd or "")
+    owner = _allowed_owner(environ, say)
+    chosen = _usable(owner, cwd, words, environ, say)
     chosen.notice = f"rawr: no workspace here; running the owner's CLI (global-owner fallback): {owner}"
     return chosen
 
@@ -118,17 +121,16 @@ def _search(cwd: str | None, environ: Mapping[str, str], say: Say) -> Discovery:
         raise refusals.bad_variable(found, cwd or "")
     if cwd is None and found.source == "search":
         raise refusals.cwd_gone()
+    if found.unseen:
+        raise refusals.cannot_search(found.unseen)
     for folder in found.lookalikes:
         say(f"walked past {folder}: package.json and plugins/, no workspace CLI")
     say(f"workspace ({found.source}): {found.root or 'none'}")
     return found
 
 
-def _allowed_owner(found: Discovery, cwd: str, environ: Mapping[str, str], say: Say) -> str:
-    """The owner's root, if the user has allowed the fallback and it can be used."""
-    if not fallback_enabled(home_file(environ, "global-owner-fallback"), environ):
-        say("owner fallback: not enabled")
-        raise refusals.no_workspace(found, cwd)
+def _allowed_owner(environ: Mapping[str, str], say: Say) -> str:
+    """The owner's root, where it can be used."""
     path = home_file(environ, "global-rawr-owner-path")
     owner = read_owner(path)
     say(f"owner fallback: enabled; owner file {owner.status}: {path}")
@@ -142,12 +144,13 @@ def _allowed_owner(found: Discovery, cwd: str, environ: Mapping[str, str], say: 
 # -- can its CLI run ---------------------------------------------------------------
 
 
-def _usable(root: str, words: Words, environ: Mapping[str, str], say: Say) -> Decision:
+def _usable(root: str, cwd: str | None, words: Words, environ: Mapping[str, str], say: Say) -> Decision:
     """The decision to run ``root``'s CLI; raises DispatchError (126) where it must not or cannot."""
     cli = cli_path(root)
-    if not is_trusted(root, home_file(environ, "trusted-workspaces")):
-        raise refusals.untrusted(root)
-    say(f"trusted: {root}")
+    found = trust(root, environ, cwd)
+    if found.obstacle:
+        raise refusals.untrusted(root, found, environ)
+    say(f"trusted: {root}" + (" (granted)" if found.granted else ""))
     program = _startable(cli, environ.get("PATH"))
     say(f"workspace CLI: {cli}" + (f" (started by {program})" if program else ""))
     if _guard(environ.get(GUARD_VARIABLE, "")) is None:

@@ -7,6 +7,7 @@ the one that has a CLI wins, as it does for ``rawr``.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from rawr_install.dispatch.workspace import Discovery, discover, folders_up, is_workspace
@@ -30,6 +31,8 @@ def find_workspace(named: str | None, environ: Mapping[str, str]) -> str:
     found = discover(cwd, environ)
     if found.root is not None:
         return real_path(found.root)
+    if found.unseen:
+        raise UsageError(unseen_text(found.unseen), code="CANNOT_SEARCH", hint=UNSEEN_HINT)
     if found.lookalikes:
         return real_path(found.lookalikes[0])
     if found.refused and is_workspace(os.path.join(cwd, found.refused)):
@@ -85,6 +88,15 @@ def current_folder() -> str:
         return os.getcwd()
     except OSError:
         raise UsageError("The current folder no longer exists.", code="CWD_GONE", hint="cd ~") from None
+
+
+UNSEEN_HINT = "make the folders there searchable for you, or go to another folder"
+
+
+def unseen_text(error: OSError) -> str:
+    """Why a search ended: a workspace may stand where nobody can look."""
+    name = errno.errorcode.get(error.errno or 0, "error")
+    return f"The search for a workspace ended at {error.filename}, which cannot be looked at ({name})."
 
 
 def _no_workspace(found: Discovery, cwd: str) -> UsageError:

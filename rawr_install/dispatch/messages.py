@@ -9,8 +9,14 @@ from __future__ import annotations
 import errno
 import os
 
+from rawr_install.dispatch.locate import UNSEEN_HINT, unseen_text
+from rawr_install.dispatch.trust import Trust, trust_remedy
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, Discovery, Owner, cli_path
 from rawr_install.errors import DispatchError
+
+TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # -- 127: nothing to run ------------------------------------------------------------
 
@@ -21,6 +27,10 @@ def cwd_gone() -> DispatchError:
         code="CWD_GONE",
         hint="go to a folder that exists: cd ~",
     )
+
+
+def cannot_search(error: OSError) -> DispatchError:
+    return DispatchError(unseen_text(error), code="CANNOT_SEARCH", hint=UNSEEN_HINT)
 
 
 def bad_variable(found: Discovery, cwd: str) -> DispatchError:
@@ -56,7 +66,7 @@ def no_workspace(found: Discovery, cwd: str) -> DispatchError:
 _OWNER_TROUBLE = {
     "missing": "no owner has been chosen: there is no {}",
     "empty": "the owner file is empty: {}",
-    "unreadable": "the owner file cannot be read: {}",
+    "unreadable": "the owner file cannot be read, or it, its folder or HOME is not yours: {}",
     "invalid": "the owner file does not hold one absolute path: {}",
     "vanished": "the owner file {} names a folder that does not exist",
     "not-a-workspace": "the owner file {} names a folder that is no workspace",
@@ -91,10 +101,14 @@ def _unusable(code: str, message: str, hint: str = "", remedy: tuple[str, ...] =
     return DispatchError(message, code=code, exit_code=126, hint=hint, remedy=remedy)
 
 
-def untrusted(root: str) -> DispatchError:
+def untrusted(root: str, found: Trust, environ: Mapping[str, str]) -> DispatchError:
+    if found.of_cwd:
+        message = f"Nothing is run here: {found.obstacle}, and Bun would load its .env and bunfig.toml."
+        return _unusable("CWD_NOT_TRUSTED", message, "go to a folder of your own")
     real = os.path.realpath(root)
-    message = f"The workspace {real}, or its CLI, belongs to another user, so its code is not run as you."
-    return _unusable("WORKSPACE_NOT_TRUSTED", message, remedy=("rawr-install", "trust", "add", real))
+    hint, remedy = trust_remedy(real, environ)
+    message = f"The workspace {real} is not run as you: {found.obstacle}."
+    return _unusable("WORKSPACE_NOT_TRUSTED", message, hint, remedy)
 
 
 def loop(cli: str, times: int) -> DispatchError:

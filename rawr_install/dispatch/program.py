@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from rawr_install.files import read_bytes
+
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,16 +20,7 @@ _HEAD = 4096  # bytes; the kernel itself reads 256 of a first line (BINPRM_BUF_S
 
 def read_head(path: str, limit: int = _HEAD) -> bytes | None:
     """The first ``limit`` bytes; None where the file cannot be read (a compiled program may still start)."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return os.read(fd, limit)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
+    return read_bytes(path, limit) or None
 
 
 def shebang(head: bytes) -> tuple[str, str]:
@@ -59,6 +52,15 @@ def find(program: str, path: str | None) -> str | None:
     folders = (os.defpath if path is None else path).split(os.pathsep)
     candidates = (os.path.join(folder, program) for folder in folders)
     return next((candidate for candidate in candidates if is_program(candidate)), None)
+
+
+def interpreter_of(path: str, path_variable: str) -> tuple[str, str | None]:
+    """The program that a script's first line asks for, and the file it leads to (None: not there)."""
+    interpreter, program = shebang(read_head(path, 256) or b"")
+    wanted = program or interpreter
+    if not wanted or not is_program(interpreter):
+        return wanted, None
+    return wanted, find(wanted, path_variable)
 
 
 def resolve(program: str, path: str | None) -> str | None:

@@ -11,19 +11,22 @@ Rules:
 * The owner file has one grammar and this is its only parser.
 * Two spellings of one real path, and two real paths of one folder, are one instance.
 
-Standard library only, and of that ``os``, ``stat`` and ``sys``: the dispatch path loads it.
+Whether one may run is :mod:`rawr_install.dispatch.trust`.
+Standard library only, and of that ``errno``, ``os``, ``stat`` and ``sys``: the dispatch path loads it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from rawr_install.encoding import from_wire
+from rawr_install.files import read_regular
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT_VARIABLES = ("RAWR_WORKSPACE_ROOT", "RAWR_HQ_ROOT")
 FALLBACK_VARIABLE = "RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"
@@ -69,14 +72,21 @@ class Discovery:
 
     ``root`` is the workspace or None; ``source`` the variable's name or
     ``"search"``; ``lookalikes`` the roots without a workspace CLI that were
-    walked past; ``refused`` the value of a variable that names no workspace.
+    walked past; ``refused`` the value of a variable that names no workspace;
+    ``unseen`` the error that ended the search: where one cannot look there may be a workspace.
     """
 
-    __slots__ = ("lookalikes", "refused", "root", "source")
+    __slots__ = ("lookalikes", "refused", "root", "source", "unseen")
 
     def __init__(
-        self, root: str | None, source: str, lookalikes: tuple[str, ...] = (), refused: str | None = None
+        self,
+        root: str | None,
+        source: str,
+        lookalikes: tuple[str, ...] = (),
+        refused: str | None = None,
+        unseen: OSError | None = None,
     ) -> None:
+        self.unseen = unseen
         self.root = root
         self.source = source
         self.lookalikes = lookalikes
@@ -90,18 +100,40 @@ def discover(cwd: str, environ: Mapping[str, str], need_cli: bool = True) -> Dis
         if value:
             return _named(os.path.join(cwd, value), value, name, need_cli)
     lookalikes: list[str] = []
-    for folder in folders_up(cwd):
-        if is_workspace(folder):
-            if not need_cli or has_cli(folder):
-                return Discovery(folder, "search", tuple(lookalikes))
-            lookalikes.append(folder)
+    try:
+        for folder in folders_up(cwd):
+            if _holds_workspace(folder):
+                if not need_cli or _stands(os.lstat, cli_path(folder)):
+                    return Discovery(folder, "search", tuple(lookalikes))
+                lookalikes.append(folder)
+    except OSError as error:
+        return Discovery(None, "search", tuple(lookalikes), unseen=error)
     return Discovery(None, "search", tuple(lookalikes))
+
+
+def _holds_workspace(folder: str) -> bool:
+    """As :func:`is_workspace`, but raises OSError where that cannot be seen: "I cannot look" is not "there is none"."""
+    package = _stands(os.stat, os.path.join(folder, "package.json"))
+    if package is None or not stat.S_ISREG(package.st_mode):
+        return False
+    plugins = _stands(os.stat, os.path.join(folder, "plugins"))
+    return plugins is not None and stat.S_ISDIR(plugins.st_mode)
+
+
+def _stands(look: Callable[[str], os.stat_result], path: str) -> os.stat_result | None:
+    """What is at ``path``, None for nothing or a link that leads nowhere; raises every other OSError."""
+    try:
+        return look(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
 
 
 def _named(root: str, value: str, name: str, need_cli: bool) -> Discovery:
     if is_workspace(root) and (not need_cli or has_cli(root)):
         # normpath is textual: of `link/..` it makes another folder than the system does.
-        return Discovery(os.path.realpath(root) if ".." in value else os.path.normpath(root), name)
+        return Discovery(root if ".." in value else os.path.normpath(root), name)
     return Discovery(None, name, refused=value)
 
 
@@ -147,28 +179,13 @@ def same_folder(one: str, other: str) -> bool:
 def read_owner(owner_file: str) -> Owner:
     """Read and judge the owner file; never raises, never blocks, reads at most 64 KiB."""
     try:
-        data = _read_regular_file(owner_file, OWNER_FILE_LIMIT)
+        data = read_regular(owner_file, OWNER_FILE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         # A link that leads nowhere is a broken owner file to us, none to the peers.
         return Owner("unreadable" if os.path.islink(owner_file) else "missing", exists=False)
-    except (OSError, ValueError):
+    except OSError:
         return Owner("unreadable", exists=os.path.exists(owner_file))
-    return parse_owner(data)
-
-
-def _read_regular_file(path: str, limit: int) -> bytes:
-    # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
-            raise ValueError("not a small regular file")
-        data = os.read(fd, limit + 1)
-        if len(data) > limit:
-            raise ValueError("grew beyond the limit while it was read")
-        return data
-    finally:
-        os.close(fd)
+    return parse_owner(data) if counts(owner_file) else Owner("unreadable", exists=True)
 
 
 def parse_owner(data: bytes) -> Owner:
@@ -200,10 +217,12 @@ def seam_status(owner: Owner, current_real: str | None) -> str:
 
 
 def read_lines(policy_file: str) -> tuple[str, ...]:
-    """The non-empty lines of a policy file, line ends removed; an absent or unreadable file has none."""
+    """The non-empty lines of a policy file, line ends removed; none if absent, unreadable or not the user's."""
+    if not counts(policy_file):
+        return ()
     try:
-        text = os.fsdecode(_read_regular_file(policy_file, POLICY_FILE_LIMIT))
-    except (OSError, ValueError):
+        text = os.fsdecode(read_regular(policy_file, POLICY_FILE_LIMIT))
+    except OSError:
         return ()
     return tuple(line for line in text.split("\n") if line)
 
@@ -219,9 +238,22 @@ def home_file(environ: Mapping[str, str], name: str) -> str:
     return os.path.join(home, ".rawr", name) if os.path.isabs(home) else os.devnull + "/none"
 
 
-def owned_by_me(root: str) -> bool:
-    """Whether root folder and workspace CLI belong to the effective user."""
-    return mine(root) and (mine(cli_path(root)) or not os.path.exists(cli_path(root)))
+def counts(file: str) -> bool:
+    """Whether to believe a file of ``~/.rawr``: it, its folder and HOME are the user's or root's, no folder sticky.
+
+    ``sudo`` may keep another user's HOME, and into a sticky folder others may have put files. Modes are the doctor's.
+    """
+    folder = os.path.dirname(file)
+    try:
+        folders = os.stat(folder), os.stat(os.path.dirname(folder))
+        return all(map(is_ours, (os.stat(file), *folders))) and not any(info.st_mode & stat.S_ISVTX for info in folders)
+    except OSError:
+        return False
+
+
+def is_ours(info: os.stat_result) -> bool:
+    """Whether a file is the effective user's, or root's."""
+    return info.st_uid in (0, os.geteuid())
 
 
 def mine(path: str) -> bool:
@@ -230,11 +262,3 @@ def mine(path: str) -> bool:
         return os.stat(path).st_uid == os.geteuid()
     except OSError:
         return False
-
-
-def is_trusted(root: str, trusted_file: str) -> bool:
-    """Whether ``root`` may run: it is the user's own, or its real path is in the trust file.
-
-    The trust file must be the user's own as well: ``sudo`` may keep another user's HOME.
-    """
-    return owned_by_me(root) or (mine(trusted_file) and os.path.realpath(root) in read_lines(trusted_file))

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from rawr_install.dispatch import decide as dispatch
+from rawr_install.dispatch.program import interpreter_of
 from rawr_install.dispatch.workspace import CLI_RELATIVE, discover
 from rawr_install.errors import DispatchError, RawrError
-from rawr_install.files import interpreter_of
 from rawr_install.machine.entry import Entry, first_command, on_path
 
 MOST_LINKS = 40  # as Linux follows (MAXSYMLINKS)

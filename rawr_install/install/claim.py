@@ -9,7 +9,6 @@ from rawr_install.encoding import to_wire
 from rawr_install.errors import RefusedError
 from rawr_install.install.look import Facts, Instance
 from rawr_install.install.plan import Plan, foreign, with_receipt, writable_owner
-from rawr_install.install.policy import not_trusted
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, file_with, link_to
 from rawr_install.machine.entry import LINK, SHIM, Entry
 
@@ -67,8 +66,8 @@ def _usable(facts: Facts) -> Instance:
             code="WORKSPACE_CLI_NOT_EXECUTABLE",
             remedy=("chmod", "+x", instance.cli),
         )
-    if not instance.trusted:
-        raise not_trusted(instance.root)
+    if instance.refusal is not None:
+        raise instance.refusal
     return instance
 
 

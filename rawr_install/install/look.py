@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from rawr_install.dispatch.locate import current_folder, find_workspace
-from rawr_install.dispatch.workspace import Owner, cli_path, is_trusted, read_owner, same_folder
+from rawr_install.dispatch.workspace import Owner, cli_path, read_owner, same_folder
 from rawr_install.errors import RefusedError, os_error_in_words
 from rawr_install.install import shell_entry
 from rawr_install.install.place import entries_in, mode_and_path, path_folders
+from rawr_install.install.policy import trust_refusal
 from rawr_install.machine import entry as entries
 from rawr_install.machine.change import PathState, backup_name, file_with, read_path
 from rawr_install.machine.entry import Entry
@@ -27,7 +28,7 @@ class Instance:
     root: str
     cli: str
     cli_status: str  # ok | missing | not-executable
-    trusted: bool
+    refusal: RefusedError | None
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def find_instance(places: Places, named: str | None) -> Instance:
 
 def _instance(root: str, places: Places) -> Instance:
     cli = cli_path(root)
-    return Instance(root, cli, _cli_status(cli), is_trusted(root, places.trusted_file))
+    return Instance(root, cli, _cli_status(cli), trust_refusal(root, places.environ))
 
 
 def _cli_status(cli: str) -> str:

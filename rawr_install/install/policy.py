@@ -20,18 +20,18 @@ from dataclasses import dataclass
 
 from rawr_install import atomic
 from rawr_install.dispatch.locate import current_folder, find_workspace
+from rawr_install.dispatch.trust import Trust, exchangers, trust as assess, trust_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
+    POLICY_FILE_LIMIT,
     fallback_enabled,
-    home_file,
-    is_trusted,
     is_workspace,
     mine,
-    owned_by_me,
     read_owner,
 )
 from rawr_install.encoding import to_wire
 from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in_words
+from rawr_install.files import read_regular
 from rawr_install.machine.lock import locked
 from rawr_install.machine.ownership import require_own_places
 from rawr_install.paths import Places
@@ -92,7 +92,7 @@ class Trusted:
 def fallback(places: Places) -> Fallback:
     """The fallback's state; reads only."""
     owner = read_owner(places.owner_file)
-    by_variable = fallback_enabled(os.devnull, places.environ)
+    by_variable = fallback_enabled(os.devnull + "/none", places.environ)
     by_file = fallback_enabled(places.fallback_file, {})
     by = (*((FALLBACK_VARIABLE,) if by_variable else ()), *((places.fallback_file,) if by_file else ()))
     return Fallback(bool(by), by, places.fallback_file, owner.status, owner.path)
@@ -108,18 +108,45 @@ def set_fallback(places: Places, enabled: bool, dry_run: bool = False) -> Change
 
 
 def require_trust(root: str, environ: Mapping[str, str]) -> None:
-    """To be asked before a command links or writes for ``root``; raises RefusedError ``WORKSPACE_NOT_TRUSTED``."""
-    if not is_trusted(root, home_file(environ, "trusted-workspaces")):
-        raise not_trusted(root)
+    """To be asked before a command links, writes or starts anything for ``root`` (a real path).
+
+    Raises RefusedError ``WORKSPACE_NOT_TRUSTED`` or ``WORKSPACE_WRITABLE``.
+    """
+    refusal = trust_refusal(root, environ)
+    if refusal is not None:
+        raise refusal
 
 
-def not_trusted(root: str) -> RefusedError:
-    """The refusal of a command to link or write for another user's workspace."""
+def trust_refusal(root: str, environ: Mapping[str, str]) -> RefusedError | None:
+    """Why no command may change anything for ``root``: others own a part of it, or can write to it."""
+    found = assess(root, environ)
+    if found.obstacle:
+        return _not_trusted(root, found, environ)
+    writable = found.writable()
+    if not writable:
+        return None
     return RefusedError(
-        f"The workspace {root}, or its CLI, belongs to another user and is not trusted.",
-        code="WORKSPACE_NOT_TRUSTED",
-        remedy=("rawr-install", "trust", "add", root),
+        f"Other users can write to {writable[0]}, and so decide what runs in the workspace {root}.",
+        code="WORKSPACE_WRITABLE",
+        remedy=writable_remedy(root, writable),
     )
+
+
+def _not_trusted(root: str, found: Trust, environ: Mapping[str, str]) -> RefusedError:
+    hint, remedy = trust_remedy(root, environ)
+    return RefusedError(
+        f"The workspace {root} is not trusted: {found.obstacle}.",
+        code="WORKSPACE_NOT_TRUSTED",
+        hint=hint,
+        remedy=remedy,
+    )
+
+
+def writable_remedy(root: str, writable: Sequence[str]) -> tuple[str, ...]:
+    """What ends that others can write to ``writable``; a grant where the user cannot take the permission away."""
+    if os.geteuid() == 0 or all(map(mine, writable)):
+        return ("chmod", "go-w", *writable)
+    return ("rawr-install", "trust", "add", "--force", root)
 
 
 def require_own_state(root: str, environ: Mapping[str, str]) -> None:
@@ -155,16 +182,26 @@ def _not_your_state(path: str, why: str) -> RefusedError:
 def trusted(places: Places) -> list[Trusted]:
     """The trust list in its order; raises RawrError ``POLICY_UNREADABLE``."""
     lines = _lines(places.trusted_file)
-    return [Trusted(line, os.path.exists(line), is_workspace(line), owned_by_me(line)) for line in lines]
+    ungranted = {"HOME": os.path.join(os.devnull, "none")}
+    return [
+        Trusted(line, os.path.exists(line), is_workspace(line), not assess(line, ungranted).obstacle) for line in lines
+    ]
 
 
-def trust(places: Places, named: str | None, dry_run: bool = False) -> Change:
+def trust(places: Places, named: str | None, dry_run: bool = False, force: bool = False) -> Change:
     """Add a workspace (default: the one that a command here is about) by its real path.
 
-    Raises what ``find_workspace`` raises, and UsageError ``PATH_NOT_STORABLE``
-    for a path that no line of a file can hold.
+    Raises what ``find_workspace`` raises; RefusedError ``PLACE_NOT_SAFE`` where, without ``force``, another user
+    could put something else there; UsageError ``PATH_NOT_STORABLE`` for a path that no line of a file can hold.
     """
     root = find_workspace(named, places.environ)
+    who = [] if force else exchangers(root, places.environ)
+    if who:
+        raise RefusedError(
+            f"Something else could be put at {root}, and would be trusted: {'; '.join(who)}.",
+            code="PLACE_NOT_SAFE",
+            remedy=("rawr-install", "trust", "add", "--force", root),
+        )
     try:
         storable = "\n" not in to_wire(root)
     except UnicodeError:
@@ -197,8 +234,7 @@ def _edit(places: Places, path: str, without: Sequence[str], added: Sequence[str
 def _lines(path: str) -> list[str]:
     """The non-empty lines; unlike the dispatcher's reading an unreadable file is an error, lest it be overwritten."""
     try:
-        with open(path, "rb") as file:
-            return [line for line in os.fsdecode(file.read()).split("\n") if line]
+        return [line for line in os.fsdecode(read_regular(path, POLICY_FILE_LIMIT)).split("\n") if line]
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -47,6 +47,8 @@ class Instance(NamedTuple):
     ``shim_runs`` is the real path of the workspace that our shell entry would
     run for somebody who stands in ``root``; ``needs`` is what the checkout lacks;
     ``state`` is None where it could not be looked at.
+    ``obstacle`` says why it is not trusted, ``trust_remedy`` what to do then, in words or as a command;
+    ``writable`` what others could write to, and so decide what runs.
     """
 
     root: str
@@ -54,10 +56,17 @@ class Instance(NamedTuple):
     cli: Cli
     dependency_count: int = 0
     version: str | None = None
-    trusted: bool = True
+    obstacle: str = ""
+    trust_remedy: tuple[str, tuple[str, ...]] = ("", ())
+    writable: tuple[str, ...] = ()
     shim_runs: str | None = None
     needs: tuple[Need, ...] = ()
     state: State | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it may run: nobody else owns a part of it, or a grant covers it."""
+        return not self.obstacle
 
 
 class Shell(NamedTuple):

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from rawr_install.dispatch.program import find, is_program
+from rawr_install.dispatch.program import find, interpreter_of, is_program
 from rawr_install.errors import RawrError
-from rawr_install.files import interpreter_of, read_bytes
+from rawr_install.files import read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Problem, Records
 from rawr_install.paths import Places

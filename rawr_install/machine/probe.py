@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rawr_install.dispatch import workspace as ws
 from rawr_install.dispatch.locate import named_workspace, real_path
-from rawr_install.files import PATH_FOLDERS, interpreter_of, path_folders, read_bytes, read_json
+from rawr_install.dispatch.program import interpreter_of
+from rawr_install.dispatch.trust import trust, trust_remedy
+from rawr_install.files import PATH_FOLDERS, path_folders, read_bytes, read_json
 from rawr_install.machine import inventory, requirements as bun
 from rawr_install.machine.entry import Entry, look as look_at
 from rawr_install.machine.facts import Cli, Facts, Instance, OnPath, Records, Shell, State, Surroundings
@@ -202,10 +204,16 @@ def _examine(places: Places, environ: Mapping[str, str], root: str, source: str)
         _cli(root, environ.get("PATH", "")),
         dependency_count=_workspace_ranges(package.get("dependencies")),
         version=version if isinstance(version, str) else None,
-        trusted=ws.is_trusted(root, places.trusted_file),
+        **_trust(root, environ),
         shim_runs=dispatched,
         needs=bun.requirements(root, environ, ask=False),
     )
+
+
+def _trust(root: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    found = trust(root, environ)
+    remedy = trust_remedy(root, environ) if found.obstacle else ("", ())
+    return {"obstacle": found.obstacle, "trust_remedy": remedy, "writable": found.writable()}
 
 
 def _state(root: str) -> State:

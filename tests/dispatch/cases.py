@@ -117,7 +117,7 @@ def _(s: Scene) -> None:
     s.stand(root / "sub")
 
 
-@T.runs("a workspace CLI that is a link to a file elsewhere")
+@T.runs("a workspace CLI that is a link to a file elsewhere", by_twin=True)
 def _(s: Scene) -> None:
     root = s.workspace("ws")
     s.cli(root).rename(s.folder / "real-cli")
@@ -153,7 +153,7 @@ def _(s: Scene) -> None:
     s.vanishes = True
 
 
-@T.runs("a parent of the workspace cannot be listed", root=True)
+@T.runs("a parent of the workspace cannot be listed", root=True, by_twin=True)
 def _(s: Scene) -> None:
     s.stand(s.workspace("locked/ws") / "sub")
     (s.folder / "locked").chmod(0o711)
@@ -161,7 +161,7 @@ def _(s: Scene) -> None:
     s.user = 65534
 
 
-@T.fails("the folder between here and the workspace cannot be entered", "NO_WORKSPACE", root=True)
+@T.fails("the folder between here and the workspace cannot be entered", "CANNOT_SEARCH", root=True)
 def _(s: Scene) -> None:
     root = s.workspace("ws")
     s.stand(root / "a/b")
@@ -298,7 +298,7 @@ for about, line in GOOD_FIRST_LINES.items():
         s.stand(s.workspace("ws", cli=CLI.replace("#!/bin/sh", line)))
 
 
-@T.says("the CLI is a compiled program", "build --fast\n", by_twin=True)
+@T.says("the CLI is a compiled program", "build --fast\n")
 def _(s: Scene) -> None:
     root = s.stand(s.workspace("ws", cli=None))
     s.cli(root).write_bytes(Path("/bin/echo").read_bytes())
@@ -318,14 +318,14 @@ def outside(s: Scene, owner: bytes | str | Path | None, by: str = "variable") ->
         s.dot_rawr("global-owner-fallback", by)
 
 
-@T.runs("the owner runs outside when the variable allows it", "owner", by_twin=True)
+@T.runs("the owner runs outside when the variable allows it", "owner")
 def _(s: Scene) -> None:
     outside(s, s.workspace("owner"))
 
 
 for policy in ("enabled\n", "enabled", "\nenabled\n"):
 
-    @T.runs(f"the owner runs outside when the policy file allows it ({policy!r})", "owner", by_twin=True)
+    @T.runs(f"the owner runs outside when the policy file allows it ({policy!r})", "owner", by_twin=policy[0] == "\n")
     def _(s: Scene, policy: str = policy) -> None:
         outside(s, s.workspace("owner"), by=policy)
 
@@ -459,7 +459,7 @@ for about, listed in (
 
 for about, listed in (
     ("listed with a slash", "{root}/\n"),
-    ("a prefix of a listed one", "{root}/sub\n"),
+    ("above a listed one", "{root}/sub\n"),
     ("listed by a pattern", "/*\n"),
     ("listed with a space", " {root}\n"),
 ):
@@ -533,6 +533,319 @@ for home in ("", "."):
         root = foreign(s, "{root}\n")
         (s.home / ".rawr").rename(root / ".rawr")
         s.env["HOME"] = home
+
+
+# Whose each thing is, and what is sticky: what decides which code runs must be the user's or root's.
+
+
+def of_others(s: Scene, *names: str) -> Path:
+    root = s.stand(s.workspace("ws"))
+    s.give_away(*(root / name for name in names))
+    return root
+
+
+for name in ("apps", "apps/cli", "apps/cli/bin"):
+
+    @T.fails(f"only {name} is another user's", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+    def _(s: Scene, name: str = name) -> None:
+        of_others(s, name)
+
+
+for name in (".", "apps", "apps/cli", "apps/cli/bin"):
+
+    @T.fails(f"{name} is sticky", "WORKSPACE_NOT_TRUSTED", 126)
+    def _(s: Scene, name: str = name) -> None:
+        root = s.workspace("ws")
+        (root / name).chmod(0o1777)
+        s.stand(root / "sub")
+
+
+@T.fails("a folder above the workspace is another user's", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("theirs/mine/ws"))
+    s.give_away(s.folder / "theirs")
+
+
+@T.runs("a folder above is sticky and the user's or root's", "ws")
+def _(s: Scene) -> None:
+    s.stand(s.workspace("shared/ws"))
+    (s.folder / "shared").chmod(0o1777)
+
+
+@T.runs("everything can be written by everybody, as a clone under umask 0000 leaves it", "ws")
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("open/ws"))
+    for path in (s.folder / "open", root, *root.rglob("*")):
+        path.chmod(0o777)
+
+
+@T.runs("what is above the user's own home is not asked", root=True)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("homes/me/ws"))
+    s.env["HOME"] = str(root.parent)
+    s.give_away(s.folder / "homes")
+
+
+@T.fails("above a home that is another user's, and in it", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("homes/me/ws"))
+    s.env["HOME"] = str(root.parent)
+    s.give_away(s.folder / "homes", root.parent)
+
+
+@T.fails(
+    "a home spelled through another user's link does not end the search",
+    "WORKSPACE_NOT_TRUSTED",
+    126,
+    root=True,
+)
+def _(s: Scene) -> None:
+    (s.folder / "theirs").mkdir()
+    s.give_away(s.folder / "theirs")
+    s.workspace("homes/me/ws")
+    (s.folder / "theirs/link").symlink_to(s.folder / "homes")
+    os.lchown(s.folder / "theirs/link", 65534, 65534)
+    s.env |= {"HOME": f"{s.folder}/theirs/link/me", "RAWR_HQ_ROOT": f"{s.folder}/theirs/link/me/ws"}
+
+
+@T.runs("apps is a link of the user's to a folder of the user's", by_twin=True)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("ws"))
+    (root / "apps").rename(s.folder / "elsewhere")
+    (root / "apps").symlink_to(s.folder / "elsewhere")
+
+
+@T.fails("apps is a link into a folder whose parent is another user's", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("ws"))
+    (s.folder / "theirs").mkdir()
+    (root / "apps").rename(s.folder / "theirs/apps")
+    (root / "apps").symlink_to(s.folder / "theirs/apps")
+    s.give_away(s.folder / "theirs")
+
+
+@T.fails("apps is another user's link", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("ws"))
+    (root / "apps").rename(s.folder / "elsewhere")
+    (root / "apps").symlink_to(s.folder / "elsewhere")
+    os.lchown(root / "apps", 65534, 65534)
+
+
+@T.fails("the CLI's real file is another user's", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("ws"))
+    s.cli(root).rename(s.folder / "real-cli")
+    s.cli(root).symlink_to(s.folder / "real-cli")
+    s.give_away(s.folder / "real-cli")
+
+
+# -- the current folder, from which Bun loads settings --------------------------------------
+
+
+@T.fails("the current folder is another user's", "CWD_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    s.give_away(s.stand(s.workspace("ws") / "theirs"))
+
+
+@T.fails("the current folder is sticky", "CWD_NOT_TRUSTED", 126)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("ws") / "drop").chmod(0o1777)
+
+
+@T.fails("the current folder is another user's, the workspace named by a variable", "CWD_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    s.env["RAWR_WORKSPACE_ROOT"] = str(s.workspace("ws"))
+    s.give_away(s.stand(s.folder / "theirs"))
+
+
+@T.runs("the current folder is another user's, inside a granted place", root=True)
+def _(s: Scene) -> None:
+    root = s.workspace("ws")
+    s.give_away(s.stand(root / "theirs"))
+    s.dot_rawr("trusted-workspaces", f"{root}\n")
+
+
+@T.runs("only the current folder is granted", root=True, by_twin=True)
+def _(s: Scene) -> None:
+    s.give_away(s.stand(s.workspace("ws") / "theirs"))
+    s.env["RAWR_TRUSTED_WORKSPACES"] = str(s.cwd)
+
+
+@T.fails("the fallback in a sticky folder", "CWD_NOT_TRUSTED", 126)
+def _(s: Scene) -> None:
+    outside(s, s.workspace("owner"))
+    s.cwd.chmod(0o1777)
+
+
+@T.fails("the fallback in another user's folder", "CWD_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    outside(s, s.workspace("owner"))
+    s.give_away(s.cwd)
+
+
+# -- grants ------------------------------------------------------------------------------------
+
+for about, value in (
+    ("names it", "{root}"),
+    ("names it among others", "/a:{root}:/b"),
+    ("names a folder above", "{folder}"),
+    ("is a star", "*"),
+    ("is a star among others", "/a:*"),
+    ("is a slash", "/"),
+):
+
+    @T.runs(f"a workspace of another user, RAWR_TRUSTED_WORKSPACES {about}", root=True)
+    def _(s: Scene, value: str = value) -> None:
+        root = foreign(s, None)
+        s.env["RAWR_TRUSTED_WORKSPACES"] = value.replace("{root}", str(root)).replace("{folder}", str(s.folder))
+
+
+for about, value in (
+    ("is empty", ""),
+    ("holds empty elements", "::"),
+    ("ends in a slash", "{root}/"),
+    ("is relative", "ws:.:.."),
+    ("has dots in it", "{root}/.:{root}/../ws"),
+    ("names a folder inside", "{root}/apps"),
+    ("is only a beginning of its name", "{folder}/w"),
+    ("is a pattern", "{folder}/*:/*:?*"),
+):
+
+    @T.fails(f"a workspace of another user, RAWR_TRUSTED_WORKSPACES {about}", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+    def _(s: Scene, value: str = value) -> None:
+        root = foreign(s, None)
+        s.env["RAWR_TRUSTED_WORKSPACES"] = value.replace("{root}", str(root)).replace("{folder}", str(s.folder))
+
+
+for about, listed in (("a folder above it is listed", "{folder}\n"), ("the list says /", "/\n")):
+
+    @T.runs(f"a workspace of another user, {about}", root=True)
+    def _(s: Scene, listed: str = listed) -> None:
+        foreign(s, listed.replace("{folder}", str(s.folder)))
+
+
+for about, listed in (("only a beginning of its name is listed", "{folder}/w\n"), ("the list says *", "*\n")):
+
+    @T.fails(f"a workspace of another user, {about}", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+    def _(s: Scene, listed: str = listed) -> None:
+        foreign(s, listed.replace("{folder}", str(s.folder)))
+
+
+@T.runs("a variable's grant covers the owner", "ws", root=True, by_twin=True)
+def _(s: Scene) -> None:
+    root = foreign(s, None)
+    outside(s, root)
+    s.env["RAWR_TRUSTED_WORKSPACES"] = str(root)
+
+
+def unbelieved(s: Scene, how: str) -> None:
+    """The files of ~/.rawr do not count: whoever made this could have put them there."""
+    folder = s.home / ".rawr"
+    if how.endswith("sticky"):
+        (folder if "folder" in how else s.home).chmod(0o1777)
+    else:
+        s.give_away(folder if "folder" in how else s.home)
+
+
+for how in ("the folder is another user's", "home is another user's", "the folder is sticky", "home is sticky"):
+
+    @T.fails(f"a trust list does not count where {how}", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+    def _(s: Scene, how: str = how) -> None:
+        foreign(s, "{root}\n")
+        unbelieved(s, how)
+
+    @T.fails(f"a policy file does not count where {how}", "NO_WORKSPACE", root=True)
+    def _(s: Scene, how: str = how) -> None:
+        outside(s, s.workspace("owner"), by="enabled\n")
+        unbelieved(s, how)
+
+    @T.fails(f"an owner file does not count where {how}", "OWNER_UNREADABLE", root=True)
+    def _(s: Scene, how: str = how) -> None:
+        outside(s, s.workspace("owner"))
+        unbelieved(s, how)
+
+
+@T.fails("an owner file of another user does not count", "OWNER_UNREADABLE", root=True)
+def _(s: Scene) -> None:
+    outside(s, s.workspace("owner"))
+    s.give_away(s.home / ".rawr/global-rawr-owner-path")
+
+
+# -- containers and CI ---------------------------------------------------------------------------
+
+
+def belongs_to(s: Scene, user: int, *folders: Path) -> None:
+    for folder in folders:
+        for path in (folder, *folder.rglob("*")):
+            os.lchown(path, user, user)
+
+
+def forge_job(s: Scene) -> None:
+    s.stand(s.workspace("__w/repo/ws"))
+    belongs_to(s, 1001, s.folder / "__w", s.home)
+
+
+@T.fails("a forge's container job: root, everything of uid 1001", "WORKSPACE_NOT_TRUSTED", 126, root=True)
+def _(s: Scene) -> None:
+    forge_job(s)
+
+
+@T.runs("a forge's container job with its one line", root=True)
+def _(s: Scene) -> None:
+    forge_job(s)
+    s.env["RAWR_TRUSTED_WORKSPACES"] = "*"
+
+
+@T.runs("a dev container whose bind-mounted files are somebody else's, with its one line", root=True)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("workspaces/ws"))
+    belongs_to(s, 501, s.folder / "workspaces")
+    s.env["RAWR_TRUSTED_WORKSPACES"] = str(s.folder / "workspaces")
+
+
+@T.runs("an image that copies as root and runs as another user", root=True, by_twin=True)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("ws"))
+    s.user = 65534
+
+
+@T.runs("an arbitrary uid whose home cannot be written, with its one line", root=True)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("ws"))
+    s.user = 65534
+    s.env |= {"HOME": "/", "RAWR_TRUSTED_WORKSPACES": "/"}
+
+
+@T.runs("a parent that everybody can write without a sticky bit", root=True)
+def _(s: Scene) -> None:
+    s.stand(s.workspace("data/ws"))
+    (s.folder / "data").chmod(0o777)
+
+
+# -- "I cannot look" is not "there is nothing" -------------------------------------------------------
+
+
+for name in ("apps", "apps/cli", "apps/cli/bin"):
+
+    @T.fails(f"an inner workspace's {name} cannot be entered", "CANNOT_SEARCH", root=True)
+    def _(s: Scene, name: str = name) -> None:
+        outer = s.workspace("outer")
+        inner = s.workspace("outer/inner")
+        s.stand(inner / "sub")
+        belongs_to(s, 65534, outer)
+        (inner / name).chmod(0)
+        s.user = 65534
+
+
+@T.fails("an inner folder cannot be entered, and the fallback is allowed", "CANNOT_SEARCH", root=True)
+def _(s: Scene) -> None:
+    outside(s, s.workspace("owner"))
+    root = s.workspace("ws")
+    s.stand(root / "sub")
+    belongs_to(s, 65534, root, s.home, s.folder / "owner")
+    root.chmod(0)
+    s.user = 65534
 
 
 # -- variables -----------------------------------------------------------------------------
@@ -668,7 +981,7 @@ def _(s: Scene) -> None:
     s.argv = ["--", "--version"]
 
 
-@T.runs("-- outside a workspace goes to an allowed owner", "owner", words=("install",), by_twin=True)
+@T.runs("-- outside a workspace goes to an allowed owner", "owner", words=("install",))
 def _(s: Scene) -> None:
     outside(s, s.workspace("owner"))
     s.argv = ["--", "install"]
@@ -680,7 +993,7 @@ for argv in ([], ["--help"], ["--version"]):
     def _(s: Scene, argv: list[str] = argv) -> None:
         s.argv = list(argv)
 
-    @T.says(f"outside a workspace with an allowed owner: rawr {' '.join(argv)}")
+    @T.runs(f"outside a workspace with an allowed owner: rawr {' '.join(argv)}", "owner")
     def _(s: Scene, argv: list[str] = argv) -> None:
         outside(s, s.workspace("owner"))
         s.argv = list(argv)

@@ -12,13 +12,12 @@ from rawr_install.dispatch.workspace import (
     OWNER_FILE_LIMIT,
     discover,
     fallback_enabled,
-    is_trusted,
     parse_owner,
     read_lines,
     read_owner,
     seam_status,
 )
-from tests.conftest import Machine, make_workspace
+from tests.conftest import make_workspace
 
 Factory = Callable[[str], Path]
 
@@ -194,25 +193,6 @@ def test_the_fallback_is_off_until_variable_or_policy_file_says_exactly_so(tmp_p
     policy.write_text("enabled\n")
     assert fallback_enabled(str(policy), {})
     assert fallback_enabled(str(tmp_path / "none"), {"RAWR_ALLOW_GLOBAL_OWNER_FALLBACK": "1"})
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
-def test_another_users_workspace_is_trusted_only_by_its_real_path(machine: Machine) -> None:
-    root = machine.workspace("ws")
-    os.chown(root, 12345, 12345)
-    trusted = machine.folder / "trusted"
-    assert not is_trusted(str(root), str(trusted))
-    trusted.write_text(f"{root}/\n{root.parent}\n")
-    assert not is_trusted(str(root), str(trusted))
-    trusted.write_text(f"/other\n{root}\n")
-    assert is_trusted(str(root), str(trusted))
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
-def test_another_users_cli_in_my_workspace_is_not_mine(machine: Machine) -> None:
-    root = machine.workspace("ws")
-    os.chown(root / "apps/cli/bin/run.js", 12345, 12345)
-    assert not is_trusted(str(root), str(machine.folder / "none"))
 
 
 def test_policy_lines_end_at_line_feeds_only(tmp_path: Path) -> None:

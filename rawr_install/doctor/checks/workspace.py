@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from rawr_install.doctor.checks.registry import Judge, check, command, without_instance
+from rawr_install.doctor.checks.registry import Judge, check, without_instance
 from rawr_install.doctor.verdict import reason
 from rawr_install.machine.facts import Facts
 from rawr_install.report import Finding, Remedy
@@ -67,8 +67,21 @@ def untrusted(facts: Facts) -> Finding | None:
         return None
     status = "fail" if reason(facts) == "workspace.untrusted" else "warn"
     real = facts.instance.root
-    summary = f"{real} belongs to another user and is not trusted; the shell entry refuses to run it."
-    return Finding("workspace.untrusted", status, summary, {"path": real}, command("trust", "add", real))
+    hint, argv = facts.instance.trust_remedy
+    summary = f"{real} is not trusted, and `rawr` does not run it: {facts.instance.obstacle}."
+    remedy = Remedy(hint or shlex.join(argv), argv)
+    return Finding("workspace.untrusted", status, summary, {"path": real}, remedy)
+
+
+@check("workspace.writable", "nobody else can write to what runs", without_instance)
+def writable(facts: Facts) -> Finding | None:
+    instance = facts.instance
+    if instance is None or not instance.writable or not instance.trusted:
+        return None
+    argv = ("chmod", "go-w", *instance.writable)
+    summary = f"Other users can write to {instance.writable[0]}, and so decide what runs in {instance.root}."
+    remedy = Remedy(shlex.join(argv), argv)
+    return Finding("workspace.writable", "fail", summary, {"paths": instance.writable}, remedy)
 
 
 NEEDS = {
