@@ -18,7 +18,7 @@ import errno
 import os
 import stat
 
-from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, is_ours, read_lines
+from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, is_ours, mine, read_lines
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -74,12 +74,9 @@ def is_granted(real: str, environ: Mapping[str, str]) -> bool:
 
 def exchangers(real: str, environ: Mapping[str, str]) -> list[str]:
     """Sentences that name who, but the user and root, can put something else at ``real``; empty where nobody can."""
-    passed, error = chain(real, environ)
-    parents = passed[:-1]
-    who = [error[1]] if error else []
-    foreign = _foreign(parents)
-    who += [foreign[1]] if foreign else []
-    who += [f"{path} is sticky: others may have put files there" for path, info in passed if _is_sticky_folder(info)]
+    passed, error = chain(cli_path(real), environ)
+    found = (error, _foreign((path, info) for path, info in passed if real.startswith(path + "/")), _sticky(real))
+    who = [sentence for place in found if place for sentence in place[1:]]
     return who + [f"{path} can be written by others" for path in _writable(passed)]
 
 
@@ -203,6 +200,13 @@ def trust_remedy(real: str, environ: Mapping[str, str]) -> tuple[str, tuple[str,
         return "run it without sudo: HOME is another user's, so no list there counts", ()
     force = ("--force",) if exchangers(real, environ) else ()
     return "", ("rawr-install", "trust", "add", *force, real)
+
+
+def writable_remedy(real: str, writable: tuple[str, ...]) -> tuple[str, ...]:
+    """What ends that others can write to ``writable``; a grant where the user cannot take the permission away."""
+    if os.geteuid() == 0 or all(map(mine, writable)):
+        return ("chmod", "go-w", *writable)
+    return ("rawr-install", "trust", "add", "--force", real)
 
 
 def _home_of_another_through_sudo(environ: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from rawr_install import atomic
 from rawr_install.dispatch.locate import current_folder, find_workspace
-from rawr_install.dispatch.trust import Trust, exchangers, trust as assess, trust_remedy
+from rawr_install.dispatch.trust import Trust, exchangers, trust as assess, trust_remedy, writable_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
     POLICY_FILE_LIMIT,
@@ -142,13 +142,6 @@ def _not_trusted(root: str, found: Trust, environ: Mapping[str, str]) -> Refused
     )
 
 
-def writable_remedy(root: str, writable: Sequence[str]) -> tuple[str, ...]:
-    """What ends that others can write to ``writable``; a grant where the user cannot take the permission away."""
-    if os.geteuid() == 0 or all(map(mine, writable)):
-        return ("chmod", "go-w", *writable)
-    return ("rawr-install", "trust", "add", "--force", root)
-
-
 def require_own_state(root: str, environ: Mapping[str, str]) -> None:
     """To be asked before a command changes the state of ``root`` (a real path).
 
@@ -182,10 +175,11 @@ def _not_your_state(path: str, why: str) -> RefusedError:
 def trusted(places: Places) -> list[Trusted]:
     """The trust list in its order; raises RawrError ``POLICY_UNREADABLE``."""
     lines = _lines(places.trusted_file)
-    ungranted = {"HOME": os.path.join(os.devnull, "none")}
-    return [
-        Trusted(line, os.path.exists(line), is_workspace(line), not assess(line, ungranted).obstacle) for line in lines
-    ]
+    return [Trusted(line, os.path.exists(line), is_workspace(line), _needs_no_trust(line)) for line in lines]
+
+
+def _needs_no_trust(root: str) -> bool:
+    return os.path.exists(root) and not assess(root, {}).obstacle
 
 
 def trust(places: Places, named: str | None, dry_run: bool = False, force: bool = False) -> Change:

@@ -47,8 +47,8 @@ class Instance(NamedTuple):
     ``shim_runs`` is the real path of the workspace that our shell entry would
     run for somebody who stands in ``root``; ``needs`` is what the checkout lacks;
     ``state`` is None where it could not be looked at.
-    ``obstacle`` says why it is not trusted, ``trust_remedy`` what to do then, in words or as a command;
-    ``writable`` what others could write to, and so decide what runs.
+    ``obstacle`` says why it is not trusted, ``writable`` what others could write to, and so decide what runs;
+    ``trust_remedy`` what to do then, in words or as a command.
     """
 
     root: str

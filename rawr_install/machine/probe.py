@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from rawr_install.dispatch import workspace as ws
 from rawr_install.dispatch.locate import named_workspace, real_path
 from rawr_install.dispatch.program import interpreter_of
-from rawr_install.dispatch.trust import trust, trust_remedy
+from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.files import PATH_FOLDERS, path_folders, read_bytes, read_json
 from rawr_install.machine import inventory, requirements as bun
 from rawr_install.machine.entry import Entry, look as look_at
@@ -212,8 +212,9 @@ def _examine(places: Places, environ: Mapping[str, str], root: str, source: str)
 
 def _trust(root: str, environ: Mapping[str, str]) -> dict[str, Any]:
     found = trust(root, environ)
-    remedy = trust_remedy(root, environ) if found.obstacle else ("", ())
-    return {"obstacle": found.obstacle, "trust_remedy": remedy, "writable": found.writable()}
+    writable = found.writable()
+    remedy = trust_remedy(root, environ) if found.obstacle else ("", writable_remedy(root, writable))
+    return {"obstacle": found.obstacle, "trust_remedy": remedy, "writable": writable}
 
 
 def _state(root: str) -> State:

@@ -320,7 +320,7 @@ def test_a_home_reached_through_a_link_is_the_same_home(machine: Machine) -> Non
 def in_tiny_home(machine: Machine, script: str) -> Ran:
     """Run a shell script whose HOME is a file system of 256 KiB that nobody else sees."""
     argv = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.geteuid() != 0 else [])]
-    mount = f"mount -t tmpfs -o size=256k tiny {machine.home}"
+    mount = f"mount -t tmpfs -o size=256k,mode=700 tiny {machine.home}"
     if not shutil.which("unshare") or machine.run(*argv, "sh", "-c", mount).code != 0:
         pytest.skip("mounting a small tmpfs needs unshare (util-linux) and the right to mount")
     tool = " ".join(machine_argv())

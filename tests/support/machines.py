@@ -424,6 +424,11 @@ def the_workspace_is_another_users(lab: Lab) -> None:
     os.chown(lab.ws, 12345, -1)
 
 
+@situation(mends="workspace.writable", workspace__writable="fail")
+def everybody_can_write_to_the_workspace(lab: Lab) -> None:
+    (lab.ws / "apps").chmod(0o777)
+
+
 # -- the state -----------------------------------------------------------------
 
 

@@ -78,7 +78,7 @@ def writable(facts: Facts) -> Finding | None:
     instance = facts.instance
     if instance is None or not instance.writable or not instance.trusted:
         return None
-    argv = ("chmod", "go-w", *instance.writable)
+    _, argv = instance.trust_remedy
     summary = f"Other users can write to {instance.writable[0]}, and so decide what runs in {instance.root}."
     remedy = Remedy(shlex.join(argv), argv)
     return Finding("workspace.writable", "fail", summary, {"paths": instance.writable}, remedy)
