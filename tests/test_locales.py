@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Machine, Ran
+from tests.support.masked import needs_proc
 from tests.support.plugins import make_linkable, make_plugin, manager_file
 
 TOOLKIT = Path(sys.executable).parent / "rawr-install"
@@ -162,6 +163,7 @@ def test_a_bun_folder_is_read_from_its_settings(machine: Foreign) -> None:
 # -- arguments, and what is printed ----------------------------------------------------
 
 
+@needs_proc
 @pytest.mark.parametrize("locale", ["ja_JP.EUC-JP", "zh_CN.GBK", "de_DE.ISO-8859-1", "C"])
 def test_dispatch_hands_arguments_on_byte_for_byte(tmp_path: Path, locpath: Path, locale: str) -> None:
     machine = Foreign(tmp_path, POSIX | {"LC_ALL": locale}, locpath)

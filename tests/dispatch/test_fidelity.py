@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.dispatch.scene import SHELLS, TWIN, Scene
+from tests.support.masked import needs_proc
 
 GUARD = "RAWR_DISPATCH_GUARD"
 READY = "#!/bin/sh\necho ready\nexec sleep 60\n"
@@ -92,6 +93,7 @@ def test_a_reader_that_goes_away_ends_the_cli(scene: Scene, runner: str) -> None
     assert process.returncode == -signal.SIGPIPE
 
 
+@needs_proc
 @pytest.mark.parametrize("ignored", [(), (signal.SIGINT, signal.SIGHUP)])
 def test_ignored_and_blocked_signals_are_those_of_a_direct_start(
     scene: Scene, runner: str, ignored: tuple[signal.Signals, ...]
@@ -119,12 +121,14 @@ def test_of_stdin_rawr_itself_reads_nothing(scene: Scene, runner: str) -> None:
         assert output(scene, "/bin/sh", "-c", "rawr; echo; rawr; echo; cat", stdin=file) == b"abc\ndef\ngh"
 
 
+@needs_proc
 def test_odd_and_long_arguments_arrive_byte_for_byte(scene: Scene, runner: str) -> None:
     rawr, cli = prepare(scene, runner, "#!/bin/sh\ncat /proc/$$/cmdline\nexit\n")
     words = ["", "a b", "*", "\n", "\\", "--", "-n", os.fsdecode(b"\xff\xfe"), "x" * 100_000, "", "$(id)", "ü"]
     assert output(scene, rawr, *words) == b"\0".join(os.fsencode(word) for word in ["/bin/sh", str(cli), *words, ""])
 
 
+@needs_proc
 def test_the_working_folder_is_the_callers_even_when_it_has_no_name(scene: Scene, runner: str) -> None:
     rawr, _ = prepare(scene, runner, "#!/bin/sh\nexec readlink /proc/self/cwd\n")
     (scene.folder / "link").symlink_to(scene.cwd)
@@ -139,6 +143,7 @@ def environment(data: bytes) -> dict[bytes, bytes]:
 CROWDED = {name: f"my {name}" for name in ("root", "cli", "toolkit", "d", "i", "line", "self", "name", "guard")}
 
 
+@needs_proc
 @pytest.mark.parametrize(
     "extra", [{}, CROWDED, {"EMPTY": "", "MULTI": "a\nb", "ODD.NAME": "1"}, {"OLDPWD": None}], ids=str
 )
@@ -177,6 +182,7 @@ def bare_exec(scene: Scene, shell: str) -> Path:
     return bare
 
 
+@needs_proc
 def test_no_descriptor_is_leaked_and_none_is_lost(scene: Scene, runner: str) -> None:
     rawr, cli = prepare(scene, runner, DESCRIPTORS)
     kept = os.open("/dev/null", os.O_RDONLY)
@@ -187,6 +193,7 @@ def test_no_descriptor_is_leaked_and_none_is_lost(scene: Scene, runner: str) -> 
     assert through == direct and f"'{kept}'".encode() in direct
 
 
+@needs_proc
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
 def test_closed_standard_streams_stay_closed(scene: Scene, shell: str, closed: str) -> None:
     rawr, cli = prepare(scene, shell, "#!/usr/bin/env -S ls /proc/self/fd\n")

@@ -20,6 +20,7 @@ import pytest
 
 from rawr_install.events import log as events
 from tests.events.conftest import read_events
+from tests.support.masked import needs_proc
 
 CROWD = """
 import sys
@@ -156,6 +157,7 @@ def test_a_log_that_cannot_be_set_aside_stops_at_twice_its_size(log: Path) -> No
 
 
 @pytest.mark.contract("C2", "log.append", "an event is one append")
+@needs_proc
 def test_each_event_is_one_append_in_one_system_call(tmp_path: Path) -> None:
     strace = shutil.which("strace")
     if not strace:

@@ -77,10 +77,17 @@ def test_a_dead_or_unreadable_holder_is_gone_after_a_minute(root: Path, record: 
     assert judged(lock_file(root), age, *MASKED) == (proof if age == OLD else "")
 
 
-@pytest.mark.slow
-def test_the_tests_of_state_and_machine_pass_where_there_is_no_proc() -> None:
-    options = ("-p", "no:cacheprovider", "-p", "no:xdist", "-rs", "--deselect", "tests/state/test_without_proc.py")
-    command = [*MASKED, sys.executable, "-m", "pytest", "-q", *options, "tests/state", "tests/machine"]
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param("tests/state tests/machine", marks=pytest.mark.slow),
+        pytest.param("tests", marks=pytest.mark.full),
+    ],
+)
+def test_the_tests_pass_where_there_is_no_proc(which: str) -> None:
+    """Those that need ``/proc`` are skipped, each by its name."""
+    options = ("-n", "4", "-p", "no:cacheprovider", "-rs", "--deselect", "tests/state/test_without_proc.py")
+    command = [*MASKED, sys.executable, "-m", "pytest", "-q", *options, *which.split()]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(command, cwd=PROJECT, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:]

@@ -32,11 +32,13 @@ _RANDOM = re.compile(r"\d+\.[0-9a-f]{8}\.tmp")
 
 
 def need_strace() -> None:
-    """Skip, by name, where strace is missing or may not trace (a container without ptrace)."""
+    """Skip, by name, where strace is missing, may not trace (a container without ptrace) or cannot name files."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
         pytest.skip("strace may not trace here (ptrace is not permitted)")
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("strace cannot name files here (needs /proc)")
 
 
 @dataclass(frozen=True)
