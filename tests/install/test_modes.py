@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rawr_install.install.shell_entry import fill_toolkit
 from tests.conftest import LINK, Machine, Ran
 
 SHIM = Path(__file__).parent.parent.parent / "shims/rawr"
@@ -370,3 +371,26 @@ def test_uninstall_names_the_command_that_removes_a_link_of_the_older_scripts(ma
     told = next(note for note in data(ran)["notes"] if note.startswith(f"Left {machine.entry}"))
     machine.run(*shlex.split(told.partition("to remove it: ")[2].rstrip(".")))
     assert not os.path.lexists(machine.entry)
+
+
+@pytest.mark.parametrize("order", ["uninstall, then pipx uninstall", "pipx uninstall first"])
+def test_both_orders_of_leaving_end_with_nothing_left(machine: Machine, local: Path, order: str) -> None:
+    machine.env["RAWR_EVENTS"] = "off"
+    machine.env["PATH"] = f"{machine.bun_bin}:{machine.env['PATH']}"
+    assert machine.rawr_install("install", "--bin-dir", str(machine.bun_bin)).code == 0
+    assert machine.rawr_install("activate", machine.workspace("w")).code == 0
+    if order == "pipx uninstall first":
+        environment = machine.home / ".local/share/pipx"
+        # The entry as pipx's toolkit fills it in; the one under test is installed by this checkout's.
+        entry = machine.folder / "rawr"
+        entry.write_bytes(fill_toolkit(SHIM.read_bytes(), f"{environment}/venvs/rawr-install/bin/rawr-install"))
+        entry.chmod(0o755)
+        away = shutil.move(environment, machine.folder / "away")
+        told = machine.run(entry, "uninstall")
+        assert told.code in (126, 127) and "TOOLKIT_GONE" in told.err and "pipx install" in told.err
+        shutil.move(away, environment)  # what the remedy does
+    done = machine.run(local / "rawr-install", "uninstall", "--purge", "--yes", "--json")
+    assert done.json["data"]["left"] == []
+    assert not os.path.lexists(machine.entry) and not machine.owner_file.exists()
+    assert not (machine.home / ".rawr").exists() and not (machine.home / ".local/state/rawr").exists()
+    assert (local / "rawr").is_symlink()  # pipx's own: `pipx uninstall` takes it
