@@ -181,7 +181,7 @@ def test_without_the_toolkit_a_verb_says_how_to_reinstall_it(scene: Scene) -> No
     scene.argv = ["install"]
     lines = scene.run("dash").err.splitlines()
     assert lines[0].startswith("rawr: `install` is a command of the toolkit")
-    assert lines[1] == "  try: pipx install --force rawr-install"
+    assert lines[1] == "  try: install rawr-install again, from where it came"
 
 
 def test_what_is_not_read_by_anybody_is_no_traceback(scene: Scene, runner: str) -> None:
