@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT
-from tests.scripts.test_verifiers import load, script
+from tests.support.scripts import load, script
 
 pytest.importorskip("griffe", reason="the extra rawr-install[review] is not installed")
 

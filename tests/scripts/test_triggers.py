@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.scripts.test_verifiers import SCRIPTS, script
+from tests.support.scripts import SCRIPTS, script
 
 CHAIN = '''
 def work(value):
