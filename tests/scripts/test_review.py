@@ -73,7 +73,7 @@ class Repository:
     def review(self, *words: str | Path) -> tuple[int, Any]:
         """The exit code and the whole bundle (or, where there is none, the answer)."""
         output = self.folder.parent / "review"
-        code, said = script("review_bundle", "--repo", self.folder, "--output", output, "--no-gates", *words)
+        code, said = script("review_bundle", "--repo", self.folder, "--output", output, *words)
         return code, json.loads((output / "review.json").read_text()) if code != 2 else said
 
 
@@ -223,7 +223,8 @@ def project(tmp_path: Path) -> Path:
         pytest.skip("this is a shallow clone" if said else "this is no git clone")
     subprocess.run(["git", "clone", "-q", str(PROJECT), str(tmp_path / "clone")], env=trusting, check=True)
     (tmp_path / "clone/build").mkdir()
-    (tmp_path / "clone/build/junit.xml").write_text(junit(tests=1, failures=0, errors=0, skipped=0))
+    head = subprocess.run(["git", "-C", str(tmp_path / "clone"), "rev-parse", "HEAD"], capture_output=True, text=True)
+    (tmp_path / "clone/build/junit.xml").write_text(junit(head.stdout.strip()))
     return tmp_path / "clone"
 
 
@@ -240,9 +241,9 @@ def because(project: Path, argv: list[str]) -> tuple[int, list[str]]:
 
 @pytest.mark.slow
 def test_ci_fails_when_a_public_name_is_deleted(project: Path) -> None:
-    assert because(project, [*ci_call(), "--no-gates"]) == (0, [])
+    assert because(project, ci_call()) == (0, [])
     delete_public_name(project, "enable_plugin")
-    code, why = because(project, [*ci_call(), "--no-gates"])
+    code, why = because(project, ci_call())
     assert (code, why) == (1, ["CHANGELOG.md does not name what breaks: enable_plugin"])
 
 
@@ -253,7 +254,7 @@ def test_ci_fails_when_what_breaks_would_be_a_patch_release(project: Path) -> No
     path.write_text(re.sub('__version__ = ".+"', '__version__ = "0.1.1"', path.read_text()))
     log = project / "CHANGELOG.md"
     log.write_text(f"- `enable_plugin` goes.\n{log.read_text()}")
-    code, why = because(project, [*ci_call(), "--no-gates"])
+    code, why = because(project, ci_call())
     assert (code, why) == (1, ["a breaking delta of the symbols without a new minor version"])
 
 
@@ -395,7 +396,7 @@ def test_a_shallow_clone_cannot_be_judged(repository: Repository, tmp_path: Path
     repository.commit("Second")
     repository.git("clone", "-q", "--depth=1", f"file://{repository.folder}", str(tmp_path / "shallow"))
     for base in ([], ["HEAD"], ["v1.2.0"]):
-        code, said = script("review_bundle", *base, "--repo", tmp_path / "shallow", "--output", tmp_path, "--no-gates")
+        code, said = script("review_bundle", *base, "--repo", tmp_path / "shallow", "--output", tmp_path)
         assert (code, said["verdict"]) == (2, "unknown")
         assert "git fetch --unshallow --tags" in said["error"]
 
@@ -404,7 +405,7 @@ def test_a_bare_clone_can_be_judged(repository: Repository, tmp_path: Path) -> N
     repository.write("rawr_install/new.py", "")
     repository.commit("Second")
     repository.git("clone", "-q", "--bare", str(repository.folder), str(tmp_path / "bare"))
-    argv = ["--repo", tmp_path / "bare", "--head", "main", "--output", tmp_path / "two", "--no-gates"]
+    argv = ["--repo", tmp_path / "bare", "--head", "main", "--output", tmp_path / "two"]
     code, said = script("review_bundle", *argv)
     assert (code, said["files"]) == (0, 1)
 
@@ -423,32 +424,38 @@ def test_a_legacy_key_in_a_manifest_fails(repository: Repository) -> None:
     assert bundle["legacyKeys"]["found"] == ["rawr_install/data/sample/package.json: rawr.channel"]
 
 
-def junit(**counts: int) -> str:
-    numbers = " ".join(f'{name}="{number}"' for name, number in counts.items())
-    return f'<testsuites><testsuite name="pytest" {numbers}/></testsuites>'
+def junit(commit: str, *, failures: int = 0, skipped: int = 0, unproven: str = "") -> str:
+    """The report of a run of five tests, made of ``commit``, which proves every promise but ``unproven``."""
+    cases = []
+    for slice_name, ids in load("lib/slices.py").REQUIRED.items():
+        for name in ids:
+            found = f'<property name="contract" value="{slice_name} {name} a sentence"/>'
+            bad = "<skipped/>" if name == unproven else ""
+            cases.append(f"<testcase><properties>{found}</properties>{bad}</testcase>")
+    head = f'<properties><property name="commit" value="{commit}"/></properties>'
+    counts = f'tests="5" failures="{failures}" errors="0" skipped="{skipped}" time="3.0"'
+    return f"<testsuites><testsuite {counts}>{head}{''.join(cases)}</testsuite></testsuites>"
 
 
-@pytest.mark.parametrize(
-    ("report", "code"),
-    [
-        (junit(tests=5, failures=0, errors=0, skipped=1), 0),
-        (junit(tests=5, failures=1, errors=0, skipped=0), 1),
-        (junit(tests=5, failures=0, errors=1, skipped=0), 1),
-        (junit(tests=0, failures=0, errors=0, skipped=0), 1),
-        ("no xml", 2),
-    ],
-)
-def test_the_test_run_is_quoted_and_a_failed_one_fails(repository: Repository, report: str, code: int) -> None:
-    repository.write("../junit.xml", report)
-    seen, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
-    assert seen == code
-    if code != 2:
-        assert bundle["gates"][0]["counts"]["tests"] == int(report.split('tests="')[1].split('"')[0])
+NO_EVIDENCE: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "all of it holds": ({}, []),
+    "a test failed": ({"failures": 1}, ["the gate tests failed: 1 failed"]),
+    "everything was skipped": ({"skipped": 5}, ["the gate tests failed: nothing was run"]),
+    "a promise was skipped": ({"unproven": "rollback"}, ["the gate C3 failed: not proven: rollback"]),
+    "another tree": ({"commit": "abc"}, ["the gate tests failed: made of abc"]),
+}
 
 
-def test_a_gate_that_fails_fails_the_bundle(repository: Repository, tmp_path: Path) -> None:
-    code, said = script("review_bundle", "--repo", repository.folder, "--output", tmp_path / "out")
-    assert code == 1
-    assert [reason for reason in said["because"] if "gate" in reason] == [
-        f"the gate {name} failed" for name in ("storage-lock", "distribution", "telemetry")
-    ]
+@pytest.mark.parametrize("case", NO_EVIDENCE)
+def test_a_test_run_is_evidence_only_of_its_own_commit_and_of_what_it_proved(repository: Repository, case: str) -> None:
+    change, because = NO_EVIDENCE[case]
+    words = {"commit": repository.git("rev-parse", "HEAD").strip(), **change}
+    repository.write("../junit.xml", junit(words.pop("commit"), **words))
+    code, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
+    assert (code, bundle["disposition"]["because"]) == (1 if because else 0, because)
+    assert [row["gate"] for row in bundle["gates"]] == ["tests", "C1", "C2", "C3", "C4"]
+
+
+def test_a_report_that_cannot_be_read_is_no_verdict(repository: Repository) -> None:
+    repository.write("../junit.xml", "no xml")
+    assert repository.review("--junit", repository.folder.parent / "junit.xml")[0] == 2
