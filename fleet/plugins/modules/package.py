@@ -79,7 +79,8 @@ from ansible_collections.rawr.toolkit.plugins.module_utils.toolkit import Toolki
 OLDEST = (3, 11)
 COMMANDS = ("rawr-install", "rawr")
 MARKS = {"pipx": "pipx_metadata.json", "uv": "uv-receipt.toml"}  # what each leaves in an environment that it made
-BIN, SHARE = (os.path.expanduser(path) for path in ("~/.local/bin", "~/.local/share/rawr-install"))
+BIN = os.path.expanduser("~/.local/bin")
+SHARE = os.path.expanduser("~/.local/share/rawr-install")
 VENV = os.path.join(SHARE, "venv")
 # Run by the toolkit's own Python, whose environment has `packaging`.
 JUDGE = """
