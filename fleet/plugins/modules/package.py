@@ -149,11 +149,11 @@ def run(module, program, *argv):
         module.fail_json(msg=f"{' '.join([program, *argv[:2]])} failed: {said}", code="PACKAGE_FAILED")
 
 
-def others(found):
-    """Those of the two commands in ``~/.local/bin`` that do not lead to the toolkit which is there."""
+def commands(found, ours):
+    """Those of the two commands in ``~/.local/bin`` that lead to the toolkit which is there, or (not ours) do not."""
     paths = [os.path.join(BIN, name) for name in COMMANDS]
-    mine = found["prefix"] + os.sep
-    return [path for path in paths if os.path.lexists(path) and not os.path.realpath(path).startswith(mine)]
+    leads = {path: os.path.realpath(path).startswith(found["prefix"] + os.sep) for path in paths}
+    return [path for path in paths if os.path.lexists(path) and leads[path] == ours]
 
 
 def install(module, found, by):
@@ -182,7 +182,7 @@ def install(module, found, by):
 def remove(module, found, by):
     """Remove what ``by`` has installed, and the wheels that it was installed from."""
     if by == "venv":
-        for path in {os.path.join(BIN, name) for name in COMMANDS} - set(others(found)):
+        for path in commands(found, ours=True):
             os.unlink(path)
     else:
         run(module, by, *(["tool"] if by == "uv" else []), "uninstall", "rawr-install")
@@ -203,9 +203,9 @@ def main():
         module.fail_json(msg=told, code="OTHER_INSTALLER")
     if changed and present and by != "uv":  # which finds or fetches a Python by itself
         new_enough_python(module)
-    if by in MARKS and found["executable"] and others(found):
-        # An upgrade or a removal by uv, or by pipx with --force, takes what it finds in its commands' places.
-        module.fail_json(msg=f"{others(found)[0]} is not {by}'s, so it is left alone.", code="FOREIGN_ENTRY")
+    foreign = commands(found, ours=False) if by in MARKS and found["executable"] else []
+    if foreign:  # an upgrade or a removal by uv, or by pipx with --force, takes what it finds in its commands' places
+        module.fail_json(msg=f"{foreign[0]} is not {by}'s, so it is left alone.", code="FOREIGN_ENTRY")
     if changed and not module.check_mode:
         (install if present else remove)(module, found, by)
         found = look(module)
