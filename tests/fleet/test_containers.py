@@ -18,10 +18,6 @@ FEATURE = PROJECT / "fleet/rawr-install"
 SOMEBODY, DEVELOPER = 4321, 4322
 # A file system of its own for what an image's build would change; /opt and /usr/local/bin end with the process.
 INSIDE = "mount -t tmpfs tmpfs /opt && mount -t tmpfs tmpfs /usr/local/bin && PYTHON=/usr/bin/python3 sh {}/install.sh"
-knows_grants = pytest.mark.skipif(
-    not run("git", "grep", "-l", "RAWR_TRUSTED_WORKSPACES", "rawr_install", check=False, cwd=PROJECT).stdout,
-    reason="this toolkit does not know RAWR_TRUSTED_WORKSPACES",
-)
 AS_DEVELOPER = f"setpriv --reuid={DEVELOPER} --regid={DEVELOPER} --clear-groups"
 
 
@@ -43,7 +39,6 @@ def workspaces() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@knows_grants
 def test_an_image_s_user_has_rawr_and_runs_what_is_trusted(feature: Path, workspaces: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("needs root and unshare")
@@ -62,7 +57,6 @@ def test_an_image_s_user_has_rawr_and_runs_what_is_trusted(feature: Path, worksp
 
 
 @pytest.mark.full
-@knows_grants
 def test_the_image_builds_and_runs(feature: Path, workspaces: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0 or not (shutil.which("buildah") and shutil.which("debootstrap")):
         pytest.skip("needs root, buildah and debootstrap")
