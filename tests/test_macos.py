@@ -22,6 +22,7 @@ from rawr_install.doctor import diagnose as doctor
 from rawr_install.machine import probe
 from rawr_install.machine.facts import Facts
 from rawr_install.paths import Places
+from rawr_install.report import Remedy
 from tests.conftest import Machine
 from tests.support.steps import need_strace
 
@@ -87,6 +88,18 @@ def test_without_one_no_pnpm_shim_is_reported(mac: FakeFilesystem) -> None:
     found = report(f"{HOME}/.bun/bin:/usr/bin")
     assert (found.healthy, found.wire["pnpmRawrShimExists"]) == (True, False)
     assert not [warning for warning in found.warnings if "pnpm" in warning]
+
+
+@pytest.mark.parametrize("file", ["/etc/paths", "/etc/paths.d/50-bun"])
+def test_a_folder_that_every_login_shell_gets_needs_no_line_in_a_profile(mac: FakeFilesystem, file: str) -> None:
+    def remedy() -> Remedy:
+        found = [each for each in report("/usr/bin").findings if each.id == "path.bun-missing"]
+        assert len(found) == 1 and found[0].remedy is not None
+        return found[0].remedy
+
+    assert remedy().argv
+    mac.create_file(file, contents=f"/usr/local/bin\n{HOME}/.bun/bin\n")
+    assert remedy() == (f"open a new login shell: /etc/paths names {HOME}/.bun/bin", ())
 
 
 # -- one folder, several names -------------------------------------------------------------

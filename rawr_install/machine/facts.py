@@ -106,7 +106,8 @@ class Surroundings(NamedTuple):
     ``exposed``: files that others can write, with their modes; ``preloads``:
     modules that a ``bunfig.toml`` here loads; ``env_settings``: ``(file,
     variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist;
-    ``toolkits_gone``: shell entries of ours that can start no toolkit.
+    ``toolkits_gone``: shell entries of ours that can start no toolkit; ``system_path``:
+    the folders that a Mac's login shells have on PATH whatever else they read.
     """
 
     pnpm_shims: tuple[str, ...] = ()
@@ -115,6 +116,7 @@ class Surroundings(NamedTuple):
     preloads: tuple[str, ...] = ()
     env_settings: tuple[tuple[str, str], ...] = ()
     toolkits_gone: tuple[str, ...] = ()
+    system_path: tuple[str, ...] = ()
 
 
 class Problem(NamedTuple):
@@ -139,6 +141,7 @@ class Facts(NamedTuple):
     """The machine as one user sees it from one folder.
 
     ``off_path`` is an entry of ours that works, and whose folder PATH lacks.
+    ``shell`` is the name of the user's login shell, empty where SHELL is not set.
     ``refused`` is a root variable with a value that names no workspace.
     ``crashes`` holds the parts of the look that failed in a way nobody foresaw.
     """
@@ -157,6 +160,7 @@ class Facts(NamedTuple):
     instance: Instance | None = None
     refused: tuple[str, str] | None = None
     lookalikes: tuple[str, ...] = ()
+    shell: str = ""
     shells: tuple[Shell, ...] = ()
     crashes: tuple[tuple[str, str], ...] = ()
 

@@ -67,6 +67,7 @@ def look(
         instance=instance,
         refused=refused,
         lookalikes=lookalikes,
+        shell=os.path.basename(environ.get("SHELL", "")),
         shells=shells,
         crashes=tuple(attempt.crashes),
     )
@@ -254,7 +255,18 @@ def _surroundings(places: Places, environ: Mapping[str, str], cwd: str | None, p
         _preloads(cwd),
         _env_settings(cwd),
         inventory.toolkits_gone(path.entries, places, environ),
+        tuple(_system_path()),
     )
+
+
+def _system_path() -> Iterator[str]:
+    """What macOS' path_helper(8) gives every login shell: the lines of /etc/paths and of the files in /etc/paths.d."""
+    try:
+        more = sorted(os.listdir("/etc/paths.d"))[:PATH_FOLDERS]
+    except OSError:
+        more = []
+    for file in ("/etc/paths", *(os.path.join("/etc/paths.d", name) for name in more)):
+        yield from filter(None, map(os.fsdecode, read_bytes(file, SMALL_LIMIT).splitlines()))
 
 
 def _versions(entries: tuple[Entry, ...], home: str, path_variable: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rawr_install.doctor.checks.profile import to_profile
 from rawr_install.doctor.checks.registry import (
     check,
     command,
@@ -9,7 +10,6 @@ from rawr_install.doctor.checks.registry import (
     keeps_owner,
     move_aside,
     set_up,
-    to_profile,
     without_instance,
 )
 from rawr_install.doctor.verdict import reason
@@ -105,7 +105,7 @@ def bun_missing(facts: Facts) -> Finding | None:
     status = "fail" if reason(facts) == "path.bun-missing" else "info" if follows else "warn"
     summary = f"Bun's bin folder {facts.bun_bin_dir} is not on PATH, so shells do not find the entry in it."
     evidence = {"folder": facts.bun_bin_dir, "entry": facts.bun_entry.path}
-    return Finding("path.bun-missing", status, summary, evidence, to_profile(facts.bun_bin_dir))
+    return Finding("path.bun-missing", status, summary, evidence, to_profile(facts, facts.bun_bin_dir))
 
 
 @check("path.entry-missing", "the folder of our entry is on PATH")
@@ -115,7 +115,7 @@ def entry_missing(facts: Facts) -> Finding | None:
         return None
     folder = found.path.rpartition("/")[0]
     summary = f"{found.path} is installed, and its folder is not on PATH, so shells do not find it."
-    return Finding("path.entry-missing", "fail", summary, _shown(found), to_profile(folder))
+    return Finding("path.entry-missing", "fail", summary, _shown(found), to_profile(facts, folder))
 
 
 @check("path.shadowed", "nothing foreign stands before our entry on PATH")
@@ -137,7 +137,7 @@ def version_manager(facts: Facts) -> Finding | None:
     effect = "decides what rawr runs" if first else "stands behind our entry"
     summary = f"{found.path} is a version manager's shim and {effect}."
     ours = next((entry.path for entry in facts.entries if entry.executable and entry.ours), facts.bun_entry.path)
-    remedy = to_profile(ours.rpartition("/")[0]) if first else None
+    remedy = to_profile(facts, ours.rpartition("/")[0]) if first else None
     return Finding("path.version-manager", "fail" if first else "info", summary, _shown(found), remedy)
 
 
@@ -159,7 +159,8 @@ def pnpm_first(facts: Facts) -> Finding | None:
     if not facts.path.pnpm_first:
         return None
     summary = "PATH currently prefers pnpm bin over Bun bin; this can shadow rawr unexpectedly."
-    return Finding("path.pnpm-first", "warn", summary, {"bunBinDir": facts.bun_bin_dir}, to_profile(facts.bun_bin_dir))
+    evidence = {"bunBinDir": facts.bun_bin_dir}
+    return Finding("path.pnpm-first", "warn", summary, evidence, to_profile(facts, facts.bun_bin_dir))
 
 
 @check("path.too-long", "all of PATH was looked at")

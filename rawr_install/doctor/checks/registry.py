@@ -53,17 +53,6 @@ def run(*words: str) -> tuple[str, ...]:
     return ("rawr-install", *words)
 
 
-def to_profile(folder: str) -> Remedy:
-    """Put ``folder`` first on PATH, in the file that login shells read."""
-    line = f'export PATH="{_quoted(folder)}:$PATH"'
-    script = 'printf "%s\\n" "$1" >> "$HOME/.profile"'
-    return Remedy(f"add to your shell's profile: {line}", ("sh", "-c", script, "sh", line))
-
-
-def _quoted(folder: str) -> str:
-    return "".join("\\" + char if char in '\\"$`' else char for char in folder)
-
-
 def set_up(facts: Facts, *options: str) -> Remedy:
     """The command that makes the entry run the current instance, and keeps its kind.
 
