@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import make_workspace
-from tests.packaging.conftest import THIS, Releases
+from tests.packaging.conftest import NEXT, THIS, Releases
 from tests.packaging.managers import Manager, offer
 
 pytestmark = pytest.mark.slow
@@ -108,6 +108,31 @@ def check_each_by_its_effect(manager: Manager, workspace: Path, other: Path) -> 
     assert '"rawr-install activate"' in manager.must("rawr-install", "events", "--json")
     history = json.loads(manager.must("rawr-install", "history", "--json"))["data"]["records"]
     assert [record["command"] for record in history][:2] == ["install", "activate"]
+
+
+def test_records_of_a_newer_version_are_refused_and_left_alone(
+    manager: Manager, index: Path, releases: Releases, tmp_path: Path
+) -> None:
+    workspace, other = make_workspace(tmp_path / "ws"), make_workspace(tmp_path / "other")
+    offer(index, releases.next)
+    manager.install()
+    assert manager.must("rawr-install", "--version") == f"rawr-install {NEXT}\n"
+    set_up(manager, workspace, other)
+    for name in ("history.json", "receipt.json"):
+        record = manager.machine.home / ".local/state/rawr" / name
+        record.write_text(json.dumps({**json.loads(record.read_text()), "version": 2, "news": {}}))
+    before = records(manager)
+    offer(index, releases.this)
+    manager.install(f"rawr-install=={THIS}")
+    for words in (("activate", other, "--force"), ("deactivate",), ("rollback",), ("uninstall", "--yes"), ("history",)):
+        refused = manager.run("rawr-install", *words, "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (1, "RECORD_NEWER"), words
+    assert records(manager) == before
+    assert manager.must("rawr", "hello", cwd=workspace) == "workspace ws\nargument hello\n"
+    assert manager.must("rawr-install", "state", "enable", "@x/late", "--workspace", workspace)
+    offer(index, releases.next)
+    manager.upgrade()
+    assert manager.must("rawr-install", "--version") == f"rawr-install {NEXT}\n"
 
 
 WRITE = """
