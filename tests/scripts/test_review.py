@@ -192,6 +192,12 @@ def test_what_breaks_is_named_in_the_changelog_of_the_coming_version(
     assert bundle["disposition"]["because"] == ([] if named else ["CHANGELOG.md does not name what breaks: enable"])
 
 
+def test_a_changed_default_of_a_field_is_named_by_its_class(repository: Repository) -> None:
+    repository.replace("rawr_install/core.py", "timeout: float = 5.0", "timeout: float = 9.0")
+    repository.replace("rawr_install/__init__.py", "1.2.0", "2.0.0")
+    assert repository.review()[1]["unannounced"] == ["Options"]
+
+
 def test_a_schema_that_breaks_is_named_as_the_command_names_it(repository: Repository) -> None:
     repository.write("rawr_install/data/doc.json", json.dumps({**SCHEMA, "required": []}))
     repository.replace("rawr_install/__init__.py", "1.2.0", "2.0.0")
