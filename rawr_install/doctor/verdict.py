@@ -22,7 +22,8 @@ def reason(facts: Facts) -> str:
         return "workspace.cli-missing"
     if not instance.cli.executable:
         return "workspace.cli-not-executable"
-    return _about_entry(facts, instance)
+    writable = "workspace.writable" if instance.writable and instance.trusted else ""
+    return _about_entry(facts, instance) or writable
 
 
 def _about_entry(facts: Facts, instance: Instance | None) -> str:

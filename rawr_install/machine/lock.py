@@ -22,7 +22,7 @@ from rawr_install.machine.records import now
 
 WAIT = 10.0  # seconds
 POLL = 0.01  # seconds
-ATTEMPTS = 50  # one for each purge that may come in between
+ATTEMPTS = 1000  # one for each purge that may come in between
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 

@@ -13,6 +13,7 @@ from tests.support.machines import SITUATIONS, Lab, Situation, document, link_de
 WITHOUT_REMEDY = ("bun.range", "package.unreadable")  # what to write there only the workspace's people know
 NOT_FIXABLE = {
     "a dangling rawr stands first on path",
+    "everybody can write to the workspace",
     "another workspace is active",  # the remedy is somebody else's file, PATH, the network, or the user's decision
     "bun.missing",
     "bun.version",
