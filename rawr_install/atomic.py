@@ -9,7 +9,6 @@ fails removes its own.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 
 # What a file system says that does not know the request (Apple's SMB and FUSE among them).
@@ -110,6 +109,8 @@ def sync(fd: int) -> None:
     On macOS fsync(2) stops at the drive, which may keep it in a cache and write it in another order; its own page
     names ``F_FULLFSYNC`` for this. A failure of the disk is not asked about again: the kernel tells it once.
     """
+    import fcntl  # here, so that Windows is refused in words and not by an import
+
     request = getattr(fcntl, "F_FULLFSYNC", None)
     if request is not None:
         try:
