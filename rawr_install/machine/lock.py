@@ -22,7 +22,7 @@ from rawr_install.machine.records import now
 
 WAIT = 10.0  # seconds
 POLL = 0.01  # seconds
-ATTEMPTS = 1000  # one for each purge that may come in between
+ATTEMPTS = 50  # one for each purge that may come in between
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -100,7 +100,10 @@ def _tighten(fd: int, lock_file: str) -> None:
     info, folder = os.fstat(fd), os.path.dirname(lock_file)
     if info.st_mode & 0o177 and info.st_nlink == 1:
         os.fchmod(fd, 0o600)
-    around = os.stat(folder)
+    try:
+        around = os.stat(folder)
+    except FileNotFoundError:  # removed just now by hand: nothing is left to tighten
+        return
     if around.st_mode & 0o077 and around.st_uid == os.geteuid():
         os.chmod(folder, 0o700)
 

@@ -97,7 +97,8 @@ def test_any_document_is_read_by_the_rules_or_refused_untouched(document: Any) -
     found: Any = state.get_repo_state(root)
     assert found["plugins"]["enabled"] == tidy(plugins.get("enabled", []))
     on = set(found["plugins"]["enabled"])  # an id on both lists is read as enabled
-    assert found["plugins"].get("disabled", []) == [name for name in tidy(plugins.get("disabled", [])) if name not in on]
+    off = [name for name in tidy(plugins.get("disabled", [])) if name not in on]
+    assert found["plugins"].get("disabled", []) == off
     assert found["plugins"].get("disabled") != []
     state.mutate_repo_state_atomically(root, enable_x, NOT_DURABLE)
     written = json.loads(path.read_bytes())
