@@ -11,9 +11,9 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 PROJECT = Path(__file__).parents[2]
 
@@ -69,7 +69,9 @@ class _Report:
                     file.write(json.dumps(row | {"outcome": report.outcome}) + "\n")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _which_tree(record_testsuite_property: Any) -> None:
-    asked = subprocess.run(["git", "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True)
-    record_testsuite_property("commit", asked.stdout.strip())
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # Not the fixture for it: with xdist that speaks in a worker, and the report is the controller's.
+    xml = session.config.stash.get(xml_key, None)
+    if xml is not None:
+        asked = subprocess.run(["git", "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True)
+        xml.add_global_property("commit", asked.stdout.strip())
