@@ -15,7 +15,8 @@ def layers(function: Callable[..., Any]) -> list[str]:
     """The wrappers around the innermost function, outermost first, by module and qualified name."""
     found: list[str] = []
     while (inner := _inside(function)) is not None:
-        name = f"{function.__code__.co_filename and function.__globals__['__name__']}.{function.__code__.co_qualname}"
+        # Of the code, not of the function: a good wrapper carries the name of what it wraps.
+        name = f"{function.__globals__['__name__']}.{function.__code__.co_qualname}"
         found += [] if name in ALLOWED else [name]
         function = inner
     return found

@@ -25,6 +25,7 @@ def break_it(copy: Path, module: str, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+@pytest.mark.slow
 def test_a_promise_that_holds_is_proven_on_the_named_copy(copy: Path) -> None:
     code, said = script("verify_telemetry_contract", "--package", copy, "--check", "event.lifecycle")
     assert code == 0 and said["ok"]
@@ -32,6 +33,7 @@ def test_a_promise_that_holds_is_proven_on_the_named_copy(copy: Path) -> None:
     assert said["checks"][0]["tests"] > 10
 
 
+@pytest.mark.slow
 def test_a_promise_that_is_broken_in_the_named_copy_is_not(copy: Path) -> None:
     break_it(copy, "events/telemetry.py", '"run.failed": ("failed",),', '"run.failed": ("failed", "completed"),')
     code, said = script("verify_telemetry_contract", "--package", copy, "--check", "event.lifecycle")
@@ -40,6 +42,7 @@ def test_a_promise_that_is_broken_in_the_named_copy_is_not(copy: Path) -> None:
     assert not check["pass"] and "failed" in check["message"]
 
 
+@pytest.mark.slow
 def test_a_check_without_an_end_is_a_failure(copy: Path) -> None:
     break_it(copy, "events/telemetry.py", "    _check(input.type, input.status)\n", "    time.sleep(600)\n")
     words = ("--package", copy, "--check", "event.lifecycle", "--seconds", "12")
