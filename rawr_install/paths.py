@@ -16,7 +16,7 @@ from rawr_install.encoding import from_wire
 from rawr_install.errors import UsageError
 
 
-class Places:
+class Paths:
     """All places for one user on one machine; build it with :meth:`from_environ`."""
 
     def __init__(self, home: str, environ: Mapping[str, str]) -> None:
@@ -24,8 +24,8 @@ class Places:
         self.environ = environ
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Places:
-        """Places for the environment's HOME; raises UsageError ``NO_HOME`` when it is unset or relative."""
+    def from_environ(cls, environ: Mapping[str, str]) -> Paths:
+        """Paths for the environment's HOME; raises UsageError ``NO_HOME`` when it is unset or relative."""
         home = environ.get("HOME", "")
         if not os.path.isabs(home):
             found = f"not an absolute path: {home}" if home else "not set"

@@ -21,7 +21,7 @@ from rawr_install.dispatch import locate
 from rawr_install.doctor import diagnose as doctor
 from rawr_install.machine import probe
 from rawr_install.machine.facts import Facts
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 from rawr_install.report import Remedy
 from tests.conftest import Machine
 from tests.support.steps import need_strace
@@ -51,23 +51,23 @@ def mac(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFilesystem]:
 
 def report(path: str) -> doctor.Report:
     environ = {"HOME": HOME, "PATH": path}
-    facts = probe.look(Places.from_environ(environ), WORKSPACE, environ)
+    facts = probe.look(Paths.from_environ(environ), WORKSPACE, environ)
     assert facts.crashes == ()
     return doctor.diagnose(facts)
 
 
 def test_the_toolkits_own_files_lie_in_application_support(mac: FakeFilesystem) -> None:
-    places, support = Places.from_environ({"HOME": HOME}), f"{HOME}/Library/Application Support/rawr"
-    assert places.state_dir == support
-    own = (places.history_file, places.receipt_file, places.refresh_file, places.machine_lock, places.events_file)
+    paths, support = Paths.from_environ({"HOME": HOME}), f"{HOME}/Library/Application Support/rawr"
+    assert paths.state_dir == support
+    own = (paths.history_file, paths.receipt_file, paths.refresh_file, paths.machine_lock, paths.events_file)
     assert {path.rpartition("/")[0] for path in own} == {support}
 
 
 def test_what_other_programs_share_lies_where_it_lies_on_every_platform(mac: FakeFilesystem) -> None:
-    places = Places.from_environ({"HOME": HOME})
-    assert places.owner_file == f"{HOME}/.rawr/global-rawr-owner-path"
-    assert places.plugin_manager_dir == f"{HOME}/.local/share/@rawr/cli"
-    assert places.bun_entry == f"{HOME}/.bun/bin/rawr"
+    paths = Paths.from_environ({"HOME": HOME})
+    assert paths.owner_file == f"{HOME}/.rawr/global-rawr-owner-path"
+    assert paths.plugin_manager_dir == f"{HOME}/.local/share/@rawr/cli"
+    assert paths.bun_entry == f"{HOME}/.bun/bin/rawr"
 
 
 def test_a_pnpm_shim_in_the_library_is_reported(mac: FakeFilesystem) -> None:
@@ -123,7 +123,7 @@ def spelling(mac: FakeFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def look(cwd: str, **more: str) -> Facts:
     environ = {"HOME": HOME, "PATH": f"{HOME}/.bun/bin:/usr/bin", **more}
-    return probe.look(Places.from_environ(environ), cwd, environ)
+    return probe.look(Paths.from_environ(environ), cwd, environ)
 
 
 def owned_by(mac: FakeFilesystem, path: str) -> None:

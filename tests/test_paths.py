@@ -11,22 +11,22 @@ import platformdirs
 import pytest
 
 from rawr_install.errors import UsageError
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 
-def places(home: Path, **environ: str) -> Places:
-    return Places.from_environ({"HOME": str(home), **environ})
+def paths(home: Path, **environ: str) -> Paths:
+    return Paths.from_environ({"HOME": str(home), **environ})
 
 
 @pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "relative/home"}])
 def test_without_an_absolute_home_there_is_a_clear_error(environ: dict[str, str]) -> None:
     with pytest.raises(UsageError) as caught:
-        Places.from_environ(environ)
+        Paths.from_environ(environ)
     assert (caught.value.code, caught.value.exit_code) == ("NO_HOME", 2)
 
 
 def test_a_trailing_slash_in_home_does_not_show(tmp_path: Path) -> None:
-    assert Places.from_environ({"HOME": f"{tmp_path}/"}).owner_file == f"{tmp_path}/.rawr/global-rawr-owner-path"
+    assert Paths.from_environ({"HOME": f"{tmp_path}/"}).owner_file == f"{tmp_path}/.rawr/global-rawr-owner-path"
 
 
 def test_the_bun_bin_folder_is_found_in_buns_own_order(tmp_path: Path) -> None:
@@ -43,14 +43,14 @@ def test_the_bun_bin_folder_is_found_in_buns_own_order(tmp_path: Path) -> None:
     order = ["/bin/variable", "/from/xdg", "/bun/bin", f"{cache}/.bun/bin", f"{tmp_path}/.bun/bin"]
     found = []
     for name in [*environ, ""]:
-        found.append(places(tmp_path, **environ).bun_bin_dir)
+        found.append(paths(tmp_path, **environ).bun_bin_dir)
         environ.pop(name, None)
     assert found == order
 
 
 def test_the_home_bunfig_counts_where_xdg_has_none(tmp_path: Path) -> None:
     (tmp_path / ".bunfig.toml").write_text('[install]\nglobalBinDir = "~/tools"\n')
-    assert places(tmp_path, XDG_CONFIG_HOME=f"{tmp_path}/none").bun_bin_dir == f"{tmp_path}/tools"
+    assert paths(tmp_path, XDG_CONFIG_HOME=f"{tmp_path}/none").bun_bin_dir == f"{tmp_path}/tools"
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,17 @@ def test_the_home_bunfig_counts_where_xdg_has_none(tmp_path: Path) -> None:
 )
 def test_a_bunfig_without_a_usable_folder_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / ".bunfig.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert places(tmp_path).bun_bin_dir == f"{tmp_path}/.bun/bin"
+    assert paths(tmp_path).bun_bin_dir == f"{tmp_path}/.bun/bin"
 
 
 def test_an_empty_variable_is_an_unset_one(tmp_path: Path) -> None:
-    empty = places(
-        tmp_path, BUN_INSTALL_BIN="", BUN_INSTALL="", XDG_CACHE_HOME="", XDG_DATA_HOME="", XDG_CONFIG_HOME=""
-    )
+    empty = paths(tmp_path, BUN_INSTALL_BIN="", BUN_INSTALL="", XDG_CACHE_HOME="", XDG_DATA_HOME="", XDG_CONFIG_HOME="")
     assert empty.bun_bin_dir == f"{tmp_path}/.bun/bin"
     assert empty.plugin_manager_dir == f"{tmp_path}/.local/share/@rawr/cli"
 
 
 def test_the_cache_folder_counts_only_where_bun_has_used_it(tmp_path: Path) -> None:
-    assert places(tmp_path, XDG_CACHE_HOME=f"{tmp_path}/cache").bun_bin_dir == f"{tmp_path}/.bun/bin"
+    assert paths(tmp_path, XDG_CACHE_HOME=f"{tmp_path}/cache").bun_bin_dir == f"{tmp_path}/.bun/bin"
 
 
 @pytest.mark.parametrize(
@@ -86,13 +84,13 @@ def test_the_state_folder_is_where_platformdirs_says(
     for name, value in {"HOME": home, **extra}.items():
         monkeypatch.setenv(name, value)
     said = platformdirs.user_state_dir("rawr", appauthor=False)
-    assert os.path.normpath(Places.from_environ(os.environ).state_dir) == os.path.normpath(said)
+    assert os.path.normpath(Paths.from_environ(os.environ).state_dir) == os.path.normpath(said)
 
 
 def test_the_usual_state_folder_is_known_without_importing_platformdirs() -> None:
     code = (
-        "import os, sys; from rawr_install.paths import Places; "
-        "Places.from_environ(os.environ).state_dir; sys.exit('platformdirs' in sys.modules)"
+        "import os, sys; from rawr_install.paths import Paths; "
+        "Paths.from_environ(os.environ).state_dir; sys.exit('platformdirs' in sys.modules)"
     )
     usual = sys.platform == "linux"
     done = subprocess.run([sys.executable, "-c", code], env={"HOME": "/home/me"}, check=False)

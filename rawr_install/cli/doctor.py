@@ -12,7 +12,7 @@ from rawr_install.cli.base import Result, command, group, log
 from rawr_install.cli.terminal import stdout
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.events.log import Run
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 if TYPE_CHECKING:
     from rawr_install.doctor.diagnose import Report
@@ -104,9 +104,9 @@ class Look(NamedTuple):
         from rawr_install.doctor import diagnose as doctor
         from rawr_install.machine import probe
 
-        places = Places.from_environ(os.environ)
-        shells = _shells(places) if self.login_shell else ()
-        facts = probe.look(places, probe.current_folder(), os.environ, self.workspace, shells)
+        paths = Paths.from_environ(os.environ)
+        shells = _shells(paths) if self.login_shell else ()
+        facts = probe.look(paths, probe.current_folder(), os.environ, self.workspace, shells)
         return doctor.diagnose(facts, () if every else self.only)
 
 
@@ -154,14 +154,14 @@ def _outcome(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: boo
 
 
 def _homes() -> tuple[str, ...]:
-    home = Places.from_environ(os.environ).home
+    home = Paths.from_environ(os.environ).home
     return (home, os.path.realpath(home))
 
 
-def _shells(places: Places) -> tuple[Shell, ...]:
+def _shells(paths: Paths) -> tuple[Shell, ...]:
     from rawr_install.doctor import login_shell as shells
 
-    return shells.ask(places.environ)
+    return shells.ask(paths.environ)
 
 
 doctor.add_command(doctor_global)

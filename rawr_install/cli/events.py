@@ -16,7 +16,7 @@ from rawr_install.errors import RawrError
 from rawr_install.events import log, reader
 from rawr_install.events.reader import Choice
 from rawr_install.events.telemetry import unix_ms
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 from rawr_install.report import Line, Span
 
 EXAMPLES = """
@@ -43,7 +43,7 @@ Event = dict[str, Any]
 @click.pass_context
 def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str], verbose: bool) -> Result:
     """Show what changing commands did on this machine, and what happened at the locks; the newest comes last."""
-    path = Places.from_environ(os.environ).events_file
+    path = Paths.from_environ(os.environ).events_file
     choice = Choice(reader.parse_since(since, unix_ms()) if since else "", types)
     write = _raw if verbose else _sentence
     try:

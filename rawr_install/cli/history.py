@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rawr_install.cli.base import Result, command
 from rawr_install.cli.terminal import local_time, stdout, tilde
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 if TYPE_CHECKING:
     from rawr_install.machine.change import Change, PathState
@@ -22,11 +22,11 @@ def history() -> Result:
     from rawr_install.machine.ownership import not_yours
     from rawr_install.machine.records import read_history
 
-    places = Places.from_environ(os.environ)
+    paths = Paths.from_environ(os.environ)
 
-    records = read_history(places.history_file)
-    lines = [line for record in records for line in _lines(record, places.home, stdout().width)]
-    theirs = not_yours(places)
+    records = read_history(paths.history_file)
+    lines = [line for record in records for line in _lines(record, paths.home, stdout().width)]
+    theirs = not_yours(paths)
     data = {"records": [record.to_json() for record in records]}
     return Result(data, lines or ["No changes yet."], [theirs] if theirs else [])
 

@@ -12,7 +12,7 @@ from rawr_install.cli.progress import Progress
 from rawr_install.cli.table import table
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import RefusedError
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 from rawr_install.plugins import install_state
 from rawr_install.plugins.assess import Issue, LinkFacts, assess
 from rawr_install.plugins.install_state import InstallState, RepairResult
@@ -50,14 +50,14 @@ def status(
     workspace: str | None,
 ) -> Result:
     """Whether the plugin manager's links agree with the workspace; reads only, unless --repair is given."""
-    places = Places.from_environ(os.environ)
+    paths = Paths.from_environ(os.environ)
     root = find_workspace(workspace, os.environ)
     with Progress("plugins read:") as progress:
 
         def read() -> LinkFacts:
             return install_state.read_facts(root, None, None, allow_global_owner_fallback, progress)
 
-        done = _repaired(read, places, dry_run) if repair else _assessed(read)
+        done = _repaired(read, paths, dry_run) if repair else _assessed(read)
     return _status_result(root, checks, repair, done, no_fail)
 
 
@@ -67,7 +67,7 @@ def _assessed(read: Callable[[], LinkFacts]) -> RepairResult:
     return RepairResult("skipped", report, report, "not asked for")
 
 
-def _repaired(read: Callable[[], LinkFacts], places: Places, dry_run: bool) -> RepairResult:
+def _repaired(read: Callable[[], LinkFacts], paths: Paths, dry_run: bool) -> RepairResult:
     from rawr_install.events.log import Run
     from rawr_install.install.policy import require_trust
     from rawr_install.plugins.repair import repair
@@ -79,9 +79,9 @@ def _repaired(read: Callable[[], LinkFacts], places: Places, dry_run: bool) -> R
         return facts
 
     if dry_run:
-        return repair(trusted, places.machine_lock, dry_run=True)
+        return repair(trusted, paths.machine_lock, dry_run=True)
     with Run("rawr-install plugins status --repair") as record:
-        done = repair(trusted, places.machine_lock)
+        done = repair(trusted, paths.machine_lock)
         record.failure = done.error
         record.unchanged = done.action == "skipped"
     return done

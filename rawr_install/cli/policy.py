@@ -10,7 +10,7 @@ from rawr_install.cli.base import Result, command, group
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
 from rawr_install.install import policy
 from rawr_install.machine.ownership import not_yours
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 
 @group("fallback")
@@ -24,9 +24,9 @@ def trust() -> None:
 
 
 def _set(enabled: bool, dry_run: bool) -> Result:
-    places = Places.from_environ(os.environ)
-    change = policy.set_fallback(places, enabled, dry_run)
-    now = policy.fallback(places)
+    paths = Paths.from_environ(os.environ)
+    change = policy.set_fallback(paths, enabled, dry_run)
+    now = policy.fallback(paths)
     data = {**change.to_json(), **now.to_json(), **({"enabled": enabled} if dry_run else {})}
     lines = [_changed(change, "Owner fallback", "enabled" if enabled else "disabled"), f"Policy file: {change.file}"]
     return Result(data, lines, _doubts(now, enabled))
@@ -66,13 +66,13 @@ def disable(dry_run: bool, yes: bool) -> Result:
 @command("status", epilog="rawr-install fallback status --json")
 def status() -> Result:
     """Say whether the fallback is enabled, by what, and whether the owner could be used."""
-    now = policy.fallback(Places.from_environ(os.environ))
+    now = policy.fallback(Paths.from_environ(os.environ))
     by = f" by {', '.join(now.by)}" if now.by else ""
     lines = [
         f"Owner fallback: {'enabled' if now.enabled else 'disabled'}{by}",
         f"Owner: {now.owner or 'none'} ({now.owner_status})",
     ]
-    return Result(now.to_json(), lines, [*_doubts(now, now.enabled), *_theirs(Places.from_environ(os.environ))])
+    return Result(now.to_json(), lines, [*_doubts(now, now.enabled), *_theirs(Paths.from_environ(os.environ))])
 
 
 for made in (enable, disable, status):
@@ -99,7 +99,7 @@ rawr-install trust add /srv/team/rawr  another one; its real path is stored
 @click.option("--force", is_flag=True, help="Also where others could put something else at that place.")
 def add(path: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
     """Let another user's workspace run as you: its owner can then run any program in your name."""
-    change = policy.trust(Places.from_environ(os.environ), path, dry_run, force)
+    change = policy.trust(Paths.from_environ(os.environ), path, dry_run, force)
     return _trust_outcome(change, "trusted")
 
 
@@ -107,23 +107,23 @@ def add(path: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
 @_path
 def remove(path: str | None, dry_run: bool, yes: bool) -> Result:
     """Take a workspace off the list; it need not exist any more."""
-    change = policy.distrust(Places.from_environ(os.environ), path, dry_run)
+    change = policy.distrust(Paths.from_environ(os.environ), path, dry_run)
     return _trust_outcome(change, "not trusted")
 
 
 @command("list", epilog="rawr-install trust list --json")
 def list_trusted() -> Result:
     """Show the trusted workspaces and what stands there now."""
-    places = Places.from_environ(os.environ)
-    found = policy.trusted(places)
+    paths = Paths.from_environ(os.environ)
+    found = policy.trusted(paths)
     lines = [item.path + _remark(item) for item in found] or ["No trusted workspaces."]
-    data = {"file": places.trusted_file, "workspaces": [item.to_json() for item in found]}
-    return Result(data, lines, _theirs(places))
+    data = {"file": paths.trusted_file, "workspaces": [item.to_json() for item in found]}
+    return Result(data, lines, _theirs(paths))
 
 
-def _theirs(places: Places) -> list[str]:
+def _theirs(paths: Paths) -> list[str]:
     """The warning that these files are not the user's, so that no command changes them."""
-    why = not_yours(places)
+    why = not_yours(paths)
     return [why] if why else []
 
 

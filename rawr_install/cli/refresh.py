@@ -10,7 +10,7 @@ import click
 from rawr_install.cli.base import Result, command, log
 from rawr_install.errors import RawrError
 from rawr_install.install.refresh import Hook, Refreshed
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 from rawr_install.report import remedy_text
 
 HOOK_WAIT = 2.0  # seconds for the machine lock; the next hook makes up for a miss
@@ -57,7 +57,7 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
     from rawr_install.install.refresh import refresh as run_refresh
 
     run = operations.Run(dry_run, HOOK_WAIT) if hook else operations.Run(dry_run)
-    return run_refresh(Places.from_environ(os.environ), os.getcwd(), hook, run)
+    return run_refresh(Paths.from_environ(os.environ), os.getcwd(), hook, run)
 
 
 def _shrugged(error: Exception) -> Result:

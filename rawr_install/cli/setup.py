@@ -18,7 +18,7 @@ from rawr_install.install import operations
 from rawr_install.install.operations import Done, Request, Run
 from rawr_install.machine import lock as machine, requirements as bun
 from rawr_install.machine.entry import LINK, SHIM, look
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 _mode = click.option(
     "--mode",
@@ -146,10 +146,10 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
     """Remove what the receipt lists and nobody has modified; put back what was set aside."""
     if not (dry_run or yes):
         _confirm("Remove the global rawr from this machine?")
-    places, run = _places(), Run(dry_run, wait)
-    done = operations.uninstall(places, run)
+    paths, run = _places(), Run(dry_run, wait)
+    done = operations.uninstall(paths, run)
     left = bool(done.plan.view["left"])
-    purged = operations.purge(places, run) if purge and not left else []
+    purged = operations.purge(paths, run) if purge and not left else []
     lines = [f"Removed {path}" for path in done.plan.view["removed"]]  # type: ignore[attr-defined]
     lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
     lines += [f"Purged {path}" for path in purged]
@@ -293,5 +293,5 @@ def _confirm(question: str) -> None:
         raise RefusedError("You declined, so nothing was changed.", code="DECLINED")
 
 
-def _places() -> Places:
-    return Places.from_environ(os.environ)
+def _places() -> Paths:
+    return Paths.from_environ(os.environ)

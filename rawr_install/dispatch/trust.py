@@ -18,7 +18,7 @@ import errno
 import os
 import stat
 
-from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, is_ours, mine, read_lines
+from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, is_ours, is_owned_by_me, read_lines
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def trust_remedy(real: str, environ: Mapping[str, str]) -> tuple[str, tuple[str,
 
 def writable_remedy(real: str, writable: tuple[str, ...]) -> tuple[str, ...]:
     """What ends that others can write to ``writable``; a grant where the user cannot take the permission away."""
-    if os.geteuid() == 0 or all(map(mine, writable)):
+    if os.geteuid() == 0 or all(map(is_owned_by_me, writable)):
         return ("chmod", "go-w", *writable)
     return ("rawr-install", "trust", "add", "--force", real)
 

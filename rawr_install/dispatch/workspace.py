@@ -98,7 +98,7 @@ def discover(cwd: str, environ: Mapping[str, str], need_cli: bool = True) -> Dis
     for name in ROOT_VARIABLES:
         value = environ.get(name, "")
         if value:
-            return _named(os.path.join(cwd, value), value, name, need_cli)
+            return _from_variable(os.path.join(cwd, value), value, name, need_cli)
     lookalikes: list[str] = []
     try:
         for folder in folders_up(cwd):
@@ -130,7 +130,7 @@ def _stands(look: Callable[[str], os.stat_result], path: str) -> os.stat_result 
         raise
 
 
-def _named(root: str, value: str, name: str, need_cli: bool) -> Discovery:
+def _from_variable(root: str, value: str, name: str, need_cli: bool) -> Discovery:
     if is_workspace(root) and (not need_cli or has_cli(root)):
         # normpath is textual: of `link/..` it makes another folder than the system does.
         return Discovery(root if ".." in value else os.path.normpath(root), name)
@@ -256,7 +256,7 @@ def is_ours(info: os.stat_result) -> bool:
     return info.st_uid in (0, os.geteuid())
 
 
-def mine(path: str) -> bool:
+def is_owned_by_me(path: str) -> bool:
     """Whether what stands at ``path`` (links followed) belongs to the effective user."""
     try:
         return os.stat(path).st_uid == os.geteuid()

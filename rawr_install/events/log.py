@@ -209,9 +209,9 @@ def switched_on(environ: Mapping[str, str]) -> tuple[bool, str]:
 
 def log_path() -> str:
     """Where this process's events go; raises UsageError where there is no home."""
-    from rawr_install.paths import Places
+    from rawr_install.paths import Paths
 
-    return Places.from_environ(os.environ).events_file
+    return Paths.from_environ(os.environ).events_file
 
 
 def encoded(event: dict[str, object]) -> bytes:

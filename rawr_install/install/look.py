@@ -18,7 +18,7 @@ from rawr_install.machine import entry as entries
 from rawr_install.machine.change import PathState, backup_name, file_with, read_path
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.records import Receipt, Record, read_receipt
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,19 @@ class Facts:
         return replace(self, instance=instance, owner=self.owner.known_as(instance.root), entry=entry)
 
 
-def look(places: Places, request: Request, records: Sequence[Record]) -> Facts:
+def look(paths: Paths, request: Request, records: Sequence[Record]) -> Facts:
     """Read everything that a plan may need but the instance; writes nothing.
 
     ``records`` are the history. Raises RawrError for a broken receipt.
     """
-    items = read_receipt(places.receipt_file)
-    receipt_file = os.path.realpath(places.receipt_file)
-    folders = path_folders(places)
+    items = read_receipt(paths.receipt_file)
+    receipt_file = os.path.realpath(paths.receipt_file)
+    folders = path_folders(paths)
     bin_dir = os.path.join(current_folder(), os.path.normpath(request.bin_dir)) if request.bin_dir else None
-    mode, path = mode_and_path(places, request.mode, bin_dir, entries_in(folders), items)
+    mode, path = mode_and_path(paths, request.mode, bin_dir, entries_in(folders), items)
     try:
-        owner_value, entry_value = read_path(owner_place(places)), read_path(path)
-        owner_file_value, receipt_value = read_path(places.owner_file), read_path(receipt_file)
+        owner_value, entry_value = read_path(owner_place(paths)), read_path(path)
+        owner_file_value, receipt_value = read_path(paths.owner_file), read_path(receipt_file)
         seen = _look_at_known(items, records)
     except OSError as error:
         raise RefusedError(
@@ -113,10 +113,10 @@ def look(places: Places, request: Request, records: Sequence[Record]) -> Facts:
     return Facts(
         instance=None,
         request=request,
-        owner=read_owner(places.owner_file),
-        owner_file=places.owner_file,
+        owner=read_owner(paths.owner_file),
+        owner_file=paths.owner_file,
         owner_file_value=owner_file_value,
-        owner_path=owner_place(places),
+        owner_path=owner_place(paths),
         owner_value=owner_value,
         mode=mode,
         entry=entries.look(path),
@@ -153,9 +153,9 @@ def _found(path: str, role: str, backups: set[str]) -> Found:
     return Found(value, foreign or value.kind == "kept", frozenset(filter(os.path.lexists, backups - {""})))
 
 
-def owner_place(places: Places) -> str:
+def owner_place(paths: Paths) -> str:
     """Where the owner file is written: through a link that leads to a file (dotfile managers make such links)."""
-    path = places.owner_file
+    path = paths.owner_file
     return os.path.realpath(path) if os.path.islink(path) and os.path.isfile(path) else path
 
 
@@ -168,14 +168,14 @@ def _folder_problem(folder: str) -> str | None:
     return None if os.access(folder, os.W_OK | os.X_OK) else "not-writable"
 
 
-def find_instance(places: Places, named: str | None) -> Instance:
+def find_instance(paths: Paths, named: str | None) -> Instance:
     """The workspace that a command is about; raises what ``find_workspace`` raises."""
-    return _instance(find_workspace(named, places.environ), places)
+    return _instance(find_workspace(named, paths.environ), paths)
 
 
-def _instance(root: str, places: Places) -> Instance:
+def _instance(root: str, paths: Paths) -> Instance:
     cli = cli_path(root)
-    return Instance(root, cli, _cli_status(cli), trust_refusal(root, places.environ))
+    return Instance(root, cli, _cli_status(cli), trust_refusal(root, paths.environ))
 
 
 def _cli_status(cli: str) -> str:

@@ -23,7 +23,7 @@ from rawr_install.machine import lock as machine
 from rawr_install.machine.entry import LINK, first_command
 from rawr_install.machine.ownership import require_own_places
 from rawr_install.machine.records import Record, pending, read_history, require_own
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 __all__ = ["Done", "Request", "activate", "deactivate", "install", "purge", "rollback", "uninstall"]
 
@@ -34,7 +34,7 @@ History = Sequence[Record]
 class Done:
     """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) mended first.
 
-    ``moved`` is where PATH found its first ``rawr`` before and finds it now, if these are two places.
+    ``moved`` is where PATH found its first ``rawr`` before and finds it now, if these are two paths.
     """
 
     plan: Plan
@@ -52,61 +52,61 @@ class Run:
     wait: float = machine.WAIT
 
 
-def install(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
+def install(paths: Paths, request: Request, workspace: str | None, run: Run) -> Done:
     """Put the entry in place. A shim needs no workspace; a link leads to ``workspace``, or the current folder's."""
 
     def decide(history: History) -> Plan:
-        facts = look(places, request, history)
+        facts = look(paths, request, history)
         if facts.mode == LINK or workspace is not None:
-            facts = facts.about(find_instance(places, workspace))
+            facts = facts.about(find_instance(paths, workspace))
         return plan_install(facts)
 
-    return _carry_out(places, "install", decide, run)
+    return _carry_out(paths, "install", decide, run)
 
 
-def activate(places: Places, request: Request, workspace: str | None, run: Run) -> Done:
+def activate(paths: Paths, request: Request, workspace: str | None, run: Run) -> Done:
     """Make ``workspace``, or the one of the current folder, the owner, with an entry that runs it."""
 
     def decide(history: History) -> Plan:
-        instance = find_instance(places, workspace)
-        return plan_activate(look(places, request, history).about(instance))
+        instance = find_instance(paths, workspace)
+        return plan_activate(look(paths, request, history).about(instance))
 
-    return _carry_out(places, "activate", decide, run)
+    return _carry_out(paths, "activate", decide, run)
 
 
-def deactivate(places: Places, run: Run) -> Done:
+def deactivate(paths: Paths, run: Run) -> Done:
     """Remove the owner file."""
-    return _carry_out(places, "deactivate", lambda history: plan_deactivate(look(places, Request(), history)), run)
+    return _carry_out(paths, "deactivate", lambda history: plan_deactivate(look(paths, Request(), history)), run)
 
 
-def rollback(places: Places, to: int | None, run: Run) -> Done:
+def rollback(paths: Paths, to: int | None, run: Run) -> Done:
     """Go back to before the last change, or to after change ``to``."""
-    return _carry_out(places, "rollback", lambda history: plan_rollback(look(places, Request(), history), to), run)
+    return _carry_out(paths, "rollback", lambda history: plan_rollback(look(paths, Request(), history), to), run)
 
 
-def uninstall(places: Places, run: Run) -> Done:
+def uninstall(paths: Paths, run: Run) -> Done:
     """Remove what the receipt lists; put back what was set aside."""
-    return _carry_out(places, "uninstall", lambda history: plan_uninstall(look(places, Request(), history)), run)
+    return _carry_out(paths, "uninstall", lambda history: plan_uninstall(look(paths, Request(), history)), run)
 
 
-def purge(places: Places, run: Run) -> list[str]:
+def purge(paths: Paths, run: Run) -> list[str]:
     """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
-    require_own_places(places)
-    found = [path for path in _own_files(places) if os.path.lexists(path)]
+    require_own_places(paths)
+    found = [path for path in _own_files(paths) if os.path.lexists(path)]
     if found and not run.dry_run:
-        with machine.locked(places.machine_lock, "uninstall --purge", run.wait):
+        with machine.locked(paths.machine_lock, "uninstall --purge", run.wait):
             transaction.remove(found)
         events.forget_run()
-        _remove_empty(places.state_dir, places.dot_rawr)
+        _remove_empty(paths.state_dir, paths.dot_rawr)
     return found
 
 
-def _own_files(places: Places) -> tuple[str, ...]:
-    policy = (places.fallback_file, places.trusted_file)
-    logs = (places.events_file, places.events_file + ".1")
-    records = (places.receipt_file, places.history_file, places.refresh_file, *logs)
+def _own_files(paths: Paths) -> tuple[str, ...]:
+    policy = (paths.fallback_file, paths.trusted_file)
+    logs = (paths.events_file, paths.events_file + ".1")
+    records = (paths.receipt_file, paths.history_file, paths.refresh_file, *logs)
     # The lock goes last: who waits for it notices that its file has no name any more, and makes a new one.
-    return (*policy, *records, places.machine_lock)
+    return (*policy, *records, paths.machine_lock)
 
 
 def _remove_empty(*folders: str) -> None:
@@ -117,34 +117,34 @@ def _remove_empty(*folders: str) -> None:
             pass  # something of somebody else's is in it, or it was never made
 
 
-def _carry_out(places: Places, command: str, decide: Callable[[History], Plan], run: Run) -> Done:
-    require_own_places(places)
-    history: History = read_history(places.history_file)
+def _carry_out(paths: Paths, command: str, decide: Callable[[History], Plan], run: Run) -> Done:
+    require_own_places(paths)
+    history: History = read_history(paths.history_file)
     begun = pending(history)
     if run.dry_run or not begun:
-        plan = _decided(places, command, decide, history)
+        plan = _decided(paths, command, decide, history)
         if run.dry_run or not plan.changes:
             waiting = (f"An interrupted {record.command} of {record.at} is still to be mended." for record in begun)
             return Done(plan, changed=False, mended=tuple(waiting))
-    with machine.locked(places.machine_lock, command, run.wait):
-        history, mended = transaction.recover(places, read_history(places.history_file))
-        plan = _decided(places, command, decide, history)
+    with machine.locked(paths.machine_lock, command, run.wait):
+        history, mended = transaction.recover(paths, read_history(paths.history_file))
+        plan = _decided(paths, command, decide, history)
         if not plan.changes:
             return Done(plan, changed=False, mended=mended)
-        before = _first_command(places)
-        record = transaction.execute(places, history, command, plan.changes, plan.rewound)
-    after = _first_command(places)
+        before = _first_command(paths)
+        record = transaction.execute(paths, history, command, plan.changes, plan.rewound)
+    after = _first_command(paths)
     moved = (before, after) if before and after and before != after else None
     return Done(plan, changed=True, record=record, mended=mended, moved=moved)
 
 
-def _decided(places: Places, command: str, decide: Callable[[History], Plan], history: History) -> Plan:
+def _decided(paths: Paths, command: str, decide: Callable[[History], Plan], history: History) -> Plan:
     """The plan, which leads nowhere but where the toolkit's records may lead."""
     plan = decide(history)
-    require_own(places, plan.changes, "RECEIPT_UNREADABLE" if command == "uninstall" else "HISTORY_UNREADABLE")
+    require_own(paths, plan.changes, "RECEIPT_UNREADABLE" if command == "uninstall" else "HISTORY_UNREADABLE")
     return plan
 
 
-def _first_command(places: Places) -> str | None:
-    found = first_command(iter(entries_in(path_folders(places))))
+def _first_command(paths: Paths) -> str | None:
+    found = first_command(iter(entries_in(path_folders(paths))))
     return found.path if found else None

@@ -25,8 +25,8 @@ from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
     POLICY_FILE_LIMIT,
     fallback_enabled,
+    is_owned_by_me,
     is_workspace,
-    mine,
     read_owner,
 )
 from rawr_install.encoding import to_wire
@@ -34,7 +34,7 @@ from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in
 from rawr_install.files import read_regular
 from rawr_install.machine.lock import locked
 from rawr_install.machine.ownership import require_own_places
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 
 @dataclass(frozen=True)
@@ -89,22 +89,22 @@ class Trusted:
         }
 
 
-def fallback(places: Places) -> Fallback:
+def fallback(paths: Paths) -> Fallback:
     """The fallback's state; reads only."""
-    owner = read_owner(places.owner_file)
-    by_variable = fallback_enabled(os.devnull + "/none", places.environ)
-    by_file = fallback_enabled(places.fallback_file, {})
-    by = (*((FALLBACK_VARIABLE,) if by_variable else ()), *((places.fallback_file,) if by_file else ()))
-    return Fallback(bool(by), by, places.fallback_file, owner.status, owner.path)
+    owner = read_owner(paths.owner_file)
+    by_variable = fallback_enabled(os.devnull + "/none", paths.environ)
+    by_file = fallback_enabled(paths.fallback_file, {})
+    by = (*((FALLBACK_VARIABLE,) if by_variable else ()), *((paths.fallback_file,) if by_file else ()))
+    return Fallback(bool(by), by, paths.fallback_file, owner.status, owner.path)
 
 
-def set_fallback(places: Places, enabled: bool, dry_run: bool = False) -> Change:
+def set_fallback(paths: Paths, enabled: bool, dry_run: bool = False) -> Change:
     """Write or remove the policy file; writes nothing where it says so already."""
-    with _exclusive(places, dry_run):
-        changed = fallback_enabled(places.fallback_file, {}) != enabled
+    with _exclusive(paths, dry_run):
+        changed = fallback_enabled(paths.fallback_file, {}) != enabled
         if changed and not dry_run:
-            _replace(places, places.fallback_file, ["enabled"] if enabled else None)
-        return Change(places.fallback_file, changed, dry_run)
+            _replace(paths, paths.fallback_file, ["enabled"] if enabled else None)
+        return Change(paths.fallback_file, changed, dry_run)
 
 
 def require_trust(root: str, environ: Mapping[str, str]) -> None:
@@ -154,7 +154,7 @@ def require_own_state(root: str, environ: Mapping[str, str]) -> None:
         real = os.path.realpath(path)
         if _is_link_of_another(path):
             raise _not_your_state(path, "is a link that another user made")
-        if os.path.commonpath((real, root)) != root and os.path.lexists(real) and not mine(real):
+        if os.path.commonpath((real, root)) != root and os.path.lexists(real) and not is_owned_by_me(real):
             raise _not_your_state(path, f"leads out of the workspace to {real}, which is not yours")
 
 
@@ -172,9 +172,9 @@ def _not_your_state(path: str, why: str) -> RefusedError:
     )
 
 
-def trusted(places: Places) -> list[Trusted]:
+def trusted(paths: Paths) -> list[Trusted]:
     """The trust list in its order; raises RawrError ``POLICY_UNREADABLE``."""
-    lines = _lines(places.trusted_file)
+    lines = _lines(paths.trusted_file)
     return [Trusted(line, os.path.exists(line), is_workspace(line), _needs_no_trust(line)) for line in lines]
 
 
@@ -182,14 +182,14 @@ def _needs_no_trust(root: str) -> bool:
     return os.path.exists(root) and not assess(root, {}).obstacle
 
 
-def trust(places: Places, named: str | None, dry_run: bool = False, force: bool = False) -> Change:
+def trust(paths: Paths, named: str | None, dry_run: bool = False, force: bool = False) -> Change:
     """Add a workspace (default: the one that a command here is about) by its real path.
 
     Raises what ``find_workspace`` raises; RefusedError ``PLACE_NOT_SAFE`` where, without ``force``, another user
     could put something else there; UsageError ``PATH_NOT_STORABLE`` for a path that no line of a file can hold.
     """
-    root = find_workspace(named, places.environ)
-    who = [] if force else exchangers(root, places.environ)
+    root = find_workspace(named, paths.environ)
+    who = [] if force else exchangers(root, paths.environ)
     if who:
         raise RefusedError(
             f"Something else could be put at {root}, and would be trusted: {'; '.join(who)}.",
@@ -206,23 +206,23 @@ def trust(places: Places, named: str | None, dry_run: bool = False, force: bool 
             code="PATH_NOT_STORABLE",
             hint="rename the folder",
         )
-    return _edit(places, root, (), (root,), dry_run)
+    return _edit(paths, root, (), (root,), dry_run)
 
 
-def distrust(places: Places, named: str | None, dry_run: bool = False) -> Change:
+def distrust(paths: Paths, named: str | None, dry_run: bool = False) -> Change:
     """Remove a workspace from the list, by real path or as the list spells it; it need not exist any more."""
-    root = os.path.join(current_folder(), named) if named else find_workspace(None, places.environ)
-    return _edit(places, root, (root, os.path.abspath(root), os.path.realpath(root)), (), dry_run)
+    root = os.path.join(current_folder(), named) if named else find_workspace(None, paths.environ)
+    return _edit(paths, root, (root, os.path.abspath(root), os.path.realpath(root)), (), dry_run)
 
 
-def _edit(places: Places, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> Change:
-    with _exclusive(places, dry_run):
-        before = _lines(places.trusted_file)
+def _edit(paths: Paths, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> Change:
+    with _exclusive(paths, dry_run):
+        before = _lines(paths.trusted_file)
         after = [line for line in before if line not in without]
         after += [line for line in added if line not in after]
         if after != before and not dry_run:
-            _replace(places, places.trusted_file, after)
-        return Change(places.trusted_file, after != before, dry_run, path)
+            _replace(paths, paths.trusted_file, after)
+        return Change(paths.trusted_file, after != before, dry_run, path)
 
 
 def _lines(path: str) -> list[str]:
@@ -236,22 +236,22 @@ def _lines(path: str) -> list[str]:
 
 
 @contextmanager
-def _exclusive(places: Places, dry_run: bool) -> Iterator[None]:
+def _exclusive(paths: Paths, dry_run: bool) -> Iterator[None]:
     """The machine lock around read, change and write: of two `trust add` at once none is lost."""
-    require_own_places(places)
+    require_own_places(paths)
     if dry_run:
         yield
         return
-    with locked(places.machine_lock, "policy"):
+    with locked(paths.machine_lock, "policy"):
         yield
 
 
-def _replace(places: Places, path: str, lines: list[str] | None) -> None:
+def _replace(paths: Paths, path: str, lines: list[str] | None) -> None:
     try:
-        atomic.make_folder(places.dot_rawr, 0o700)
+        atomic.make_folder(paths.dot_rawr, 0o700)
         if lines is None:
             os.unlink(path)
-            atomic.sync_folder(places.dot_rawr)
+            atomic.sync_folder(paths.dot_rawr)
         else:
             atomic.write_file(path, os.fsencode("".join(f"{line}\n" for line in lines)), mode=0o600)
     except OSError as error:

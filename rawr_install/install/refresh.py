@@ -25,7 +25,7 @@ from rawr_install.dispatch.workspace import folders_up, read_owner, same_folder
 from rawr_install.install import git, operations
 from rawr_install.machine import requirements as bun
 from rawr_install.machine.requirements import Need
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 # What decides whether `rawr` works: the CLI, what it is installed from, the plugins' manifests.
 PATHS = ("apps/cli", "package.json", "bun.lock", "bun.lockb", ":(glob)plugins/**/package.json")
@@ -73,20 +73,20 @@ class Refreshed:
         }
 
 
-def refresh(places: Places, cwd: str, hook: Hook | None, run: operations.Run) -> Refreshed:
+def refresh(paths: Paths, cwd: str, hook: Hook | None, run: operations.Run) -> Refreshed:
     """Refresh the owner if ``cwd`` is in its checkout; raises RawrError as an activation does."""
-    owner = read_owner(places.owner_file)
+    owner = read_owner(paths.owner_file)
     if owner.status != "valid" or owner.real is None:
         return Refreshed("no-owner")
     cwd = os.path.realpath(cwd)
     root = next((folder for folder in folders_up(cwd) if same_folder(folder, owner.real)), owner.real)
-    if not _is_here(root, cwd, places.environ):
+    if not _is_here(root, cwd, paths.environ):
         return Refreshed("not-owner", root)
-    found = _compare(places, root, hook)
+    found = _compare(paths, root, hook)
     if hook is not None and found.paths == ():
-        _remember(places, found, run)
+        _remember(paths, found, run)
         return found
-    return _act(places, root, found, run)
+    return _act(paths, root, found, run)
 
 
 def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:
@@ -100,38 +100,38 @@ def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:
     return top == git.toplevel(root, environ)
 
 
-def _compare(places: Places, root: str, hook: Hook | None) -> Refreshed:
+def _compare(paths: Paths, root: str, hook: Hook | None) -> Refreshed:
     """What changed since the last refresh; ``nothing-changed`` is only said with an empty ``paths``."""
-    environ = places.environ
+    environ = paths.environ
     new = git.commit(root, hook.new if hook else "HEAD", environ)
     old = git.commit(root, hook.old, environ) if hook else None
-    since = _last_commit(places, root) or old
+    since = _last_commit(paths, root) or old
     if new is None or since is None:
         return Refreshed("nothing-changed", root, since, new)
-    paths = git.changed(root, since, new, PATHS, environ)
-    if paths is not None and (hook is None or old == new):
+    differ = git.changed(root, since, new, PATHS, environ)
+    if differ is not None and (hook is None or old == new):
         # No commit was left for another: files were checked out, a squash merged, or the user asked.
-        paths = _joined(paths, git.changed(root, new, None, PATHS, environ))
-    return Refreshed("nothing-changed", root, since, new, paths)
+        differ = _joined(differ, git.changed(root, new, None, PATHS, environ))
+    return Refreshed("nothing-changed", root, since, new, differ)
 
 
-def _joined(paths: tuple[str, ...], more: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if more is None else tuple(sorted({*paths, *more}))
+def _joined(some: tuple[str, ...], more: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if more is None else tuple(sorted({*some, *more}))
 
 
-def _act(places: Places, root: str, found: Refreshed, run: operations.Run) -> Refreshed:
-    done = operations.activate(places, operations.Request(), root, run)
+def _act(paths: Paths, root: str, found: Refreshed, run: operations.Run) -> Refreshed:
+    done = operations.activate(paths, operations.Request(), root, run)
     steps = (*done.mended, *(change.describe() for change in done.plan.changes))
-    needs = bun.requirements(root, places.environ, ask=False)
-    _remember(places, found, run)
+    needs = bun.requirements(root, paths.environ, ask=False)
+    _remember(paths, found, run)
     reason = "planned" if run.dry_run else "refreshed"
     return replace(found, reason=reason, steps=steps, notes=done.plan.notes, needs=needs)
 
 
-def _last_commit(places: Places, root: str) -> str | None:
+def _last_commit(paths: Paths, root: str) -> str | None:
     """The commit of the last refresh of ``root``; None where there was none, or its record is unreadable."""
     try:
-        with open(places.refresh_file, "rb") as file:
+        with open(paths.refresh_file, "rb") as file:
             record = json.loads(file.read(_RECORD_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None
@@ -141,13 +141,13 @@ def _last_commit(places: Places, root: str) -> str | None:
     return last if isinstance(last, str) and last.isalnum() else None
 
 
-def _remember(places: Places, found: Refreshed, run: operations.Run) -> None:
+def _remember(paths: Paths, found: Refreshed, run: operations.Run) -> None:
     """Note the commit; a machine where that fails only refreshes once more than it needs to."""
-    if found.commit is None or run.dry_run or found.commit == found.since == _last_commit(places, found.root or ""):
+    if found.commit is None or run.dry_run or found.commit == found.since == _last_commit(paths, found.root or ""):
         return
     record = {"version": 1, "root": found.root, "commit": found.commit}
     try:
-        atomic.make_folder(places.state_dir, 0o700)
-        atomic.write_file(places.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
+        atomic.make_folder(paths.state_dir, 0o700)
+        atomic.write_file(paths.refresh_file, json.dumps(record).encode() + b"\n", durable=False)
     except OSError:
         pass

@@ -25,27 +25,27 @@ from rawr_install.events import log as events
 from rawr_install.machine import records
 from rawr_install.machine.change import Change, apply, progress, stage, sweep
 from rawr_install.machine.records import Record
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 
 def execute(
-    places: Places, history: Sequence[Record], command: str, changes: Sequence[Change], rewound: int | None = None
+    paths: Paths, history: Sequence[Record], command: str, changes: Sequence[Change], rewound: int | None = None
 ) -> Record:
     """Make all ``changes`` or none, recorded after ``history``. Raises RawrError, with everything put back."""
     events.begin_run()
     try:
-        with _about(places.history_file):
-            _clear(places, changes)
-            history = records.begin(places.history_file, history, command, changes, rewound)
+        with _about(paths.history_file):
+            _clear(paths, changes)
+            history = records.begin(paths.history_file, history, command, changes, rewound)
             record = history[-1]
     except OSError as error:
         raise _failed(command, error, "Nothing was changed.") from None
     try:
         _carry_out(changes)
-        with _about(places.history_file):
-            records.close(places.history_file, history, record, "done")
+        with _about(paths.history_file):
+            records.close(paths.history_file, history, record, "done")
     except BaseException as error:
-        raise _after_putting_back(places, history, error) from None
+        raise _after_putting_back(paths, history, error) from None
     return record
 
 
@@ -109,9 +109,9 @@ def _put_one_back(change: Change, left: list[str]) -> None:
         _carry_out([change.inverse])
 
 
-def remove(paths: Sequence[str]) -> None:
+def remove(names: Sequence[str]) -> None:
     """Unlink files that nobody needs any more; raises RawrError."""
-    for path in paths:
+    for path in names:
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -120,14 +120,14 @@ def remove(paths: Sequence[str]) -> None:
             raise _failed("removing the toolkit's own files", error, "The rest is still there.") from None
 
 
-def recover(places: Places, history: Sequence[Record]) -> tuple[Sequence[Record], tuple[str, ...]]:
+def recover(paths: Paths, history: Sequence[Record]) -> tuple[Sequence[Record], tuple[str, ...]]:
     """End what a killed process began: the history then, and a sentence for each record. Raises RawrError."""
     said: list[str] = []
     for record in records.pending(history):
-        records.require_own(places, record.changes)
+        records.require_own(paths, record.changes)
         try:
-            status, ending = _end(places, record)
-            history = records.close(places.history_file, history, record, status)
+            status, ending = _end(paths, record)
+            history = records.close(paths.history_file, history, record, status)
             said.append(ending)
         except OSError as error:
             why = f"The {record.command} of {record.at} was interrupted and is not mended yet."
@@ -135,8 +135,8 @@ def recover(places: Places, history: Sequence[Record]) -> tuple[Sequence[Record]
     return history, tuple(said)
 
 
-def _end(places: Places, record: Record) -> tuple[str, str]:
-    _clear(places, record.changes)
+def _end(paths: Paths, record: Record) -> tuple[str, str]:
+    _clear(paths, record.changes)
     finished = all(progress(change) == "after" for change in record.changes)
     left = [] if finished else put_back(record.changes)
     said = f"An interrupted {record.command} of {record.at} was {'finished' if finished else 'undone'}."
@@ -144,12 +144,12 @@ def _end(places: Places, record: Record) -> tuple[str, str]:
     return "done" if finished else "undone", said
 
 
-def _clear(places: Places, changes: Sequence[Change]) -> None:
-    for path in (places.history_file, *(change.path for change in changes)):
+def _clear(paths: Paths, changes: Sequence[Change]) -> None:
+    for path in (paths.history_file, *(change.path for change in changes)):
         sweep(path)
 
 
-def _after_putting_back(places: Places, history: Sequence[Record], error: BaseException) -> BaseException:
+def _after_putting_back(paths: Paths, history: Sequence[Record], error: BaseException) -> BaseException:
     """Put back what the newest record changed; the error to raise then."""
     record = history[-1]
     try:
@@ -158,7 +158,7 @@ def _after_putting_back(places: Places, history: Sequence[Record], error: BaseEx
     except OSError as second:
         ending = f"Putting things back failed too ({os_error_in_words(second)}); the next changing command mends it."
     else:
-        _close_quietly(places, history, record)
+        _close_quietly(paths, history, record)
     if isinstance(error, OSError):
         return _failed(record.command, error, ending)
     if isinstance(error, RawrError):
@@ -166,9 +166,9 @@ def _after_putting_back(places: Places, history: Sequence[Record], error: BaseEx
     return error
 
 
-def _close_quietly(places: Places, history: Sequence[Record], record: Record) -> None:
+def _close_quietly(paths: Paths, history: Sequence[Record], record: Record) -> None:
     try:
-        records.close(places.history_file, history, record, "undone")
+        records.close(paths.history_file, history, record, "undone")
     except OSError:
         pass  # still pending: the next changing command finds nothing to undo and closes it
 

@@ -15,7 +15,7 @@ from rawr_install.errors import RawrError
 from rawr_install.files import read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Problem, Records
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 if TYPE_CHECKING:
     from rawr_install.machine.records import Receipt
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
 SHIM_LIMIT = 16 * 1024
 
 
-def look(places: Places) -> Records:
+def look(paths: Paths) -> Records:
     """The receipt's items that are missing or modified, and the changes that were begun and not ended."""
     problems: list[Problem] = []
     installed: tuple[tuple[str, str], ...] = ()
     astray: tuple[tuple[str, str], ...] = ()
     pending: tuple[str, ...] = ()
     # The records' modules are imported only where there are records: a doctor is quick.
-    if os.path.lexists(places.receipt_file):
+    if os.path.lexists(paths.receipt_file):
         from rawr_install.machine import records
 
         try:
-            items = records.read_receipt(places.receipt_file)
+            items = records.read_receipt(paths.receipt_file)
             installed = tuple((item.path, item.mode) for item in items if item.role == "entry")
-            astray = tuple(_astray(places, items))
+            astray = tuple(_astray(paths, items))
         except RawrError as error:
             problems.append(Problem("receipt.unreadable", error.message, error.remedy))
-    if os.path.lexists(places.history_file):
+    if os.path.lexists(paths.history_file):
         try:
-            pending = tuple(_pending(places))
+            pending = tuple(_pending(paths))
         except RawrError as error:
             problems.append(Problem("history.unreadable", error.message, error.remedy))
     return Records(installed, astray, pending, tuple(problems))
 
 
-def _astray(places: Places, items: Receipt) -> Iterable[tuple[str, str]]:
+def _astray(paths: Paths, items: Receipt) -> Iterable[tuple[str, str]]:
     from rawr_install.machine.change import ABSENT, read_path
 
-    written = os.stat(places.receipt_file).st_ctime_ns
+    written = os.stat(paths.receipt_file).st_ctime_ns
     for item in items:
         if item.kind == "file" and _untouched_since(item.path, written):
             continue  # spares the hash, and with it loading OpenSSL
@@ -71,18 +71,18 @@ def _untouched_since(path: str, moment: int) -> bool:
         return False
 
 
-def _pending(places: Places) -> Iterable[str]:
+def _pending(paths: Paths) -> Iterable[str]:
     from rawr_install.machine import records
 
-    history = records.read_history(places.history_file)
+    history = records.read_history(paths.history_file)
     return (f"{record.command} of {record.at}" for record in records.pending(history))
 
 
-def toolkits_gone(entries: Iterable[Entry], places: Places, environ: Mapping[str, str]) -> tuple[str, ...]:
+def toolkits_gone(entries: Iterable[Entry], paths: Paths, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Our shell entries that find no toolkit that could start."""
     path = environ.get("PATH", "")
     return tuple(
-        entry.path for entry in entries if entry.kind == "shim" and toolkit_of(entry.path, places.home, path) is None
+        entry.path for entry in entries if entry.kind == "shim" and toolkit_of(entry.path, paths.home, path) is None
     )
 
 

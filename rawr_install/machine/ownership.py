@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 
 from rawr_install.errors import RefusedError
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 
-def require_own_places(places: Places) -> None:
+def require_own_places(paths: Paths) -> None:
     """To be asked before a command changes this machine; raises RefusedError ``STATE_DIR_NOT_YOURS``."""
-    why = not_yours(places)
+    why = not_yours(paths)
     if why is None:
         return
-    by_sudo = os.geteuid() == 0 and places.variable("SUDO_UID")
+    by_sudo = os.geteuid() == 0 and paths.variable("SUDO_UID")
     raise RefusedError(
         f"{why}; nothing was changed.",
         code="STATE_DIR_NOT_YOURS",
@@ -25,13 +25,13 @@ def require_own_places(places: Places) -> None:
     )
 
 
-def not_yours(places: Places) -> str | None:
+def not_yours(paths: Paths) -> str | None:
     """What in the toolkit's places is another user's, as the beginning of a sentence; None where nothing is."""
-    if os.geteuid() == 0 and places.variable("SUDO_UID") and _stranger(places.home) is not None:
-        return f"This is root through sudo, and HOME, {places.home}, belongs to {_stranger(places.home)}"
-    policy = (places.owner_file, places.fallback_file, places.trusted_file)
-    records = (places.history_file, places.receipt_file, places.refresh_file, places.machine_lock)
-    for path in (places.dot_rawr, *policy, places.state_dir, *records):
+    if os.geteuid() == 0 and paths.variable("SUDO_UID") and _stranger(paths.home) is not None:
+        return f"This is root through sudo, and HOME, {paths.home}, belongs to {_stranger(paths.home)}"
+    policy = (paths.owner_file, paths.fallback_file, paths.trusted_file)
+    records = (paths.history_file, paths.receipt_file, paths.refresh_file, paths.machine_lock)
+    for path in (paths.dot_rawr, *policy, paths.state_dir, *records):
         if (whose := _stranger(path, follow=False)) is not None:
             return f"{path} belongs to {whose}"
         if (whose := _stranger(path)) is not None:

@@ -21,7 +21,7 @@ from rawr_install.files import PATH_FOLDERS, path_folders, read_bytes, read_json
 from rawr_install.machine import inventory, requirements as bun
 from rawr_install.machine.entry import Entry, look as look_at
 from rawr_install.machine.facts import Cli, Facts, Instance, OnPath, Records, Shell, State, Surroundings
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 T = TypeVar("T")
 SMALL_LIMIT = 64 * 1024
@@ -31,7 +31,7 @@ DECISIVE = ("RAWR_", "BUN_", "PATH=", "NODE_OPTIONS=")
 
 
 def look(
-    places: Places,
+    paths: Paths,
     cwd: str | None,
     environ: Mapping[str, str],
     workspace: str | None = None,
@@ -45,25 +45,25 @@ def look(
     folders, skipped = path_folders(environ.get("PATH", ""))
     environ = {**environ, "PATH": os.pathsep.join(folders)}  # every search of it is bounded
     attempt = _Attempt()
-    owner = ws.read_owner(places.owner_file)
-    refused, lookalikes, instance = _instance(places, cwd, environ, workspace, owner)
+    owner = ws.read_owner(paths.owner_file)
+    refused, lookalikes, instance = _instance(paths, cwd, environ, workspace, owner)
     if instance:
         root = instance.root
         instance = instance._replace(state=attempt("state", lambda: _state(root), None))
-    path = attempt("PATH", lambda: _on_path(places, environ, folders, instance), OnPath())
-    records = attempt("records", lambda: inventory.look(places), Records())
+    path = attempt("PATH", lambda: _on_path(paths, environ, folders, instance), OnPath())
+    records = attempt("records", lambda: inventory.look(paths), Records())
     return Facts(
-        home=places.home,
+        home=paths.home,
         cwd=cwd,
-        bun_bin_dir=places.bun_bin_dir,
-        bun_entry=_named_by(look_at(places.bun_entry), instance),
-        owner_file=places.owner_file,
+        bun_bin_dir=paths.bun_bin_dir,
+        bun_entry=_named_by(look_at(paths.bun_entry), instance),
+        owner_file=paths.owner_file,
         owner=owner.known_as(instance.root if instance else None),
-        pnpm_wire=places.pnpm_shim_wire,
+        pnpm_wire=paths.pnpm_shim_wire,
         path=path._replace(folders_skipped=skipped),
-        around=attempt("surroundings", lambda: _surroundings(places, environ, cwd, path), Surroundings()),
+        around=attempt("surroundings", lambda: _surroundings(paths, environ, cwd, path), Surroundings()),
         records=records,
-        off_path=attempt("off PATH", lambda: _off_path(places, records, folders), None),
+        off_path=attempt("off PATH", lambda: _off_path(paths, records, folders), None),
         instance=instance,
         refused=refused,
         lookalikes=lookalikes,
@@ -98,17 +98,17 @@ def current_folder() -> str | None:
 # -- PATH ----------------------------------------------------------------------
 
 
-def _on_path(places: Places, environ: Mapping[str, str], folders: list[str], instance: Instance | None) -> OnPath:
+def _on_path(paths: Paths, environ: Mapping[str, str], folders: list[str], instance: Instance | None) -> OnPath:
     entries, also_at = _entries(folders, instance)
-    order, bun_dir = _Order(folders), places.bun_bin_dir
+    order, bun_dir = _Order(folders), paths.bun_bin_dir
     return OnPath(
         entries,
         also_at,
-        _versions(entries, places.home, environ["PATH"]),
+        _versions(entries, paths.home, environ["PATH"]),
         0,
         order.has(bun_dir),
-        any(order.before(os.path.dirname(shim), bun_dir) for shim in places.pnpm_shims),
-        order.before(os.path.dirname(places.pnpm_shim_wire), bun_dir),
+        any(order.before(os.path.dirname(shim), bun_dir) for shim in paths.pnpm_shims),
+        order.before(os.path.dirname(paths.pnpm_shim_wire), bun_dir),
     )
 
 
@@ -156,10 +156,10 @@ class _Order:
         return self._at.get(os.path.realpath(first), end) < self._at.get(os.path.realpath(second), -1)
 
 
-def _off_path(places: Places, records: Records, folders: list[str]) -> Entry | None:
+def _off_path(paths: Paths, records: Records, folders: list[str]) -> Entry | None:
     """An entry of ours that was installed, or made by a package manager, in a folder that PATH lacks."""
     order = _Order(folders)
-    known = (*(path for path, _ in records.installed), os.path.join(places.local_bin, "rawr"))
+    known = (*(path for path, _ in records.installed), os.path.join(paths.local_bin, "rawr"))
     found = (look_at(path) for path in known if not order.has(os.path.dirname(path)))
     return next((entry for entry in found if entry.ours and entry.executable), None)
 
@@ -170,13 +170,13 @@ Choice = tuple[tuple[str, str] | None, tuple[str, ...], Instance | None]
 
 
 def _instance(
-    places: Places, cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner
+    paths: Paths, cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner
 ) -> Choice:
     found = ws.discover(cwd or os.sep, environ)
     refused = (found.source, found.refused) if found.refused is not None else None
     root, source = _choose(cwd, workspace, owner, found)
     # By its real path, as the workspace CLI sees itself: an instance has one name, however one came to it.
-    instance = _examine(places, environ, real_path(root), source) if root else None
+    instance = _examine(paths, environ, real_path(root), source) if root else None
     return refused, found.lookalikes, instance
 
 
@@ -193,7 +193,7 @@ def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.D
     return alike, "search"
 
 
-def _examine(places: Places, environ: Mapping[str, str], root: str, source: str) -> Instance:
+def _examine(paths: Paths, environ: Mapping[str, str], root: str, source: str) -> Instance:
     package = read_json(os.path.join(root, "apps", "cli", "package.json"))
     dispatched = ws.discover(root, environ).root
     if dispatched:
@@ -247,14 +247,14 @@ def _cli(root: str, path_variable: str) -> Cli:
 # -- surroundings --------------------------------------------------------------
 
 
-def _surroundings(places: Places, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Surroundings:
+def _surroundings(paths: Paths, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Surroundings:
     return Surroundings(
-        tuple(shim for shim in places.pnpm_shims if os.path.exists(shim)),
-        ws.fallback_enabled(places.fallback_file, environ),
-        _exposed(places),
+        tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
+        ws.fallback_enabled(paths.fallback_file, environ),
+        _exposed(paths),
         _preloads(cwd),
         _env_settings(cwd),
-        inventory.toolkits_gone(path.entries, places, environ),
+        inventory.toolkits_gone(path.entries, paths, environ),
         tuple(_system_path()),
     )
 
@@ -283,9 +283,9 @@ def _version(entry: Entry, home: str, path_variable: str) -> str | None:
     return inventory.version_of_toolkit(toolkit) if toolkit else None
 
 
-def _exposed(places: Places) -> tuple[tuple[str, int], ...]:
+def _exposed(paths: Paths) -> tuple[tuple[str, int], ...]:
     """What in ``~/.rawr`` somebody else could write: whoever can decides which program the user runs."""
-    watched = (places.dot_rawr, places.owner_file, places.fallback_file, places.trusted_file)
+    watched = (paths.dot_rawr, paths.owner_file, paths.fallback_file, paths.trusted_file)
     return tuple((path, mode) for path in watched if (mode := _mode(path)) & 0o022)
 
 

@@ -29,7 +29,7 @@ from rawr_install import atomic
 from rawr_install.errors import RawrError
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to, read_path
 from rawr_install.machine.entry import LINK, SHIM
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 
 VERSION = 1
 RECORDS_KEPT = 50
@@ -176,12 +176,12 @@ def steps_back(records: Sequence[Record]) -> list[int]:
 # -- whom a record may lead where ------------------------------------------------
 
 
-def require_own(places: Places, changes: Iterable[Change], code: str = "HISTORY_UNREADABLE") -> None:
+def require_own(paths: Paths, changes: Iterable[Change], code: str = "HISTORY_UNREADABLE") -> None:
     """Raise RawrError ``code`` unless every owner file and receipt that recorded ``changes`` name is this home's."""
-    record = places.receipt_file if code == "RECEIPT_UNREADABLE" else places.history_file
+    record = paths.receipt_file if code == "RECEIPT_UNREADABLE" else paths.history_file
     allowed = {
-        "owner": (places.owner_file, os.path.realpath(places.owner_file)),
-        "receipt": (places.receipt_file, os.path.realpath(places.receipt_file)),
+        "owner": (paths.owner_file, os.path.realpath(paths.owner_file)),
+        "receipt": (paths.receipt_file, os.path.realpath(paths.receipt_file)),
     }
     for change in changes:
         if change.path not in allowed.get(change.role, (change.path,)):

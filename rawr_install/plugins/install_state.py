@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from rawr_install.dispatch.workspace import read_owner
 from rawr_install.errors import RawrError, UsageError
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 from rawr_install.plugins import manifest
 from rawr_install.plugins.assess import Assessment, Identity, Issue, LinkFacts, assess, choose_root, linkable
 from rawr_install.plugins.catalog import collation, discover
@@ -93,8 +93,8 @@ def read_facts(
     return LinkFacts(canonical, catalog, installed, targets, _runtime_names(runtime_plugins))
 
 
-def _places() -> Places:
-    return Places.from_environ(os.environ)
+def _places() -> Paths:
+    return Paths.from_environ(os.environ)
 
 
 def _data_dir(given: str | os.PathLike[str] | None) -> str:

@@ -281,7 +281,7 @@ def test_the_benchmark_runs(lab: Lab) -> None:
 
 def test_diagnosing_is_pure(lab: Lab) -> None:
     from rawr_install.machine import probe
-    from rawr_install.paths import Places
+    from rawr_install.paths import Paths
 
-    facts = probe.look(Places.from_environ(lab.machine.env), str(lab.ws), lab.machine.env)
+    facts = probe.look(Paths.from_environ(lab.machine.env), str(lab.ws), lab.machine.env)
     assert doctor.diagnose(facts) == doctor.diagnose(facts)

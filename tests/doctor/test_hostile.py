@@ -12,7 +12,7 @@ import pytest
 
 from rawr_install.doctor import diagnose as doctor
 from rawr_install.machine import probe
-from rawr_install.paths import Places
+from rawr_install.paths import Paths
 from tests.conftest import Machine, Ran
 from tests.support.machines import Lab, document, state_folder, validate
 
@@ -144,7 +144,7 @@ def test_a_million_folders_on_path_cost_bounded_memory(lab: Lab) -> None:
     path = ":".join(f"/p/{number}" for number in range(1_000_000))
     environ = {**lab.machine.env, "PATH": f"{lab.machine.env['PATH']}:{path}"}
     tracemalloc.start()
-    report = doctor.diagnose(probe.look(Places.from_environ(environ), str(lab.ws), environ))
+    report = doctor.diagnose(probe.look(Paths.from_environ(environ), str(lab.ws), environ))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert report.healthy
