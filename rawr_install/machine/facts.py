@@ -100,7 +100,7 @@ class OnPath(NamedTuple):
     pnpm_first_wire: bool = False
 
 
-class Surroundings(NamedTuple):
+class Environment(NamedTuple):
     """What else decides what runs.
 
     ``exposed``: files that others can write, with their modes; ``preloads``:
@@ -154,7 +154,7 @@ class Facts(NamedTuple):
     owner: Owner
     pnpm_wire: str
     path: OnPath = OnPath()
-    around: Surroundings = Surroundings()
+    environment: Environment = Environment()
     records: Records = Records()
     off_path: Entry | None = None
     instance: Instance | None = None

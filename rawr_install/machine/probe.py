@@ -20,7 +20,7 @@ from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.files import PATH_FOLDERS, path_folders, read_bytes, read_json
 from rawr_install.machine import inventory, requirements as bun
 from rawr_install.machine.entry import Entry, look as look_at
-from rawr_install.machine.facts import Cli, Facts, Instance, OnPath, Records, Shell, State, Surroundings
+from rawr_install.machine.facts import Cli, Environment, Facts, Instance, OnPath, Records, Shell, State
 from rawr_install.paths import Paths
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ def look(
         owner=owner.known_as(instance.root if instance else None),
         pnpm_wire=paths.pnpm_shim_wire,
         path=path._replace(folders_skipped=skipped),
-        around=attempt("surroundings", lambda: _surroundings(paths, environ, cwd, path), Surroundings()),
+        environment=attempt("environment", lambda: _environment(paths, environ, cwd, path), Environment()),
         records=records,
         off_path=attempt("off PATH", lambda: _off_path(paths, records, folders), None),
         instance=instance,
@@ -244,11 +244,11 @@ def _cli(root: str, path_variable: str) -> Cli:
     return Cli(path, os.path.realpath(path), True, executable, shebang, interpreter)
 
 
-# -- surroundings --------------------------------------------------------------
+# -- the environment -----------------------------------------------------------
 
 
-def _surroundings(paths: Paths, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Surroundings:
-    return Surroundings(
+def _environment(paths: Paths, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Environment:
+    return Environment(
         tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
         ws.fallback_enabled(paths.fallback_file, environ),
         _exposed(paths),

@@ -173,12 +173,12 @@ def too_long(facts: Facts) -> Finding | None:
 
 @check("pnpm.stale-shim", "no rawr of an old global pnpm install is left")
 def stale_shim(facts: Facts) -> Finding | None:
-    if not facts.around.pnpm_shims:
+    if not facts.environment.pnpm_shims:
         return None
-    shim = facts.around.pnpm_shims[0]
+    shim = facts.environment.pnpm_shims[0]
     summary = f"Stale pnpm shim exists at {shim}"
     return Finding(
-        "pnpm.stale-shim", "warn", summary, {"paths": facts.around.pnpm_shims}, move_aside(shim), fixable=True
+        "pnpm.stale-shim", "warn", summary, {"paths": facts.environment.pnpm_shims}, move_aside(shim), fixable=True
     )
 
 

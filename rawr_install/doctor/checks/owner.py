@@ -84,7 +84,7 @@ def entry_disagree(facts: Facts) -> Finding | None:
 
 @check("fallback.bad-owner", "the fallback has an owner to fall back to")
 def fallback_bad_owner(facts: Facts) -> Finding | None:
-    if not facts.around.fallback or facts.owner.status == "valid":
+    if not facts.environment.fallback or facts.owner.status == "valid":
         return None
     summary = (
         f"The fallback to the owner is enabled, but the owner is {facts.owner.status}: outside a workspace rawr fails."

@@ -18,7 +18,7 @@ _SHOWN = {"zsh": "~/.zprofile", "yash": "~/.yash_profile", "fish": "~/.config/fi
 
 def to_profile(facts: Facts, folder: str) -> Remedy:
     """Put ``folder`` first on the PATH of new login shells; where it will be there anyway, say so."""
-    if folder in facts.around.system_path:
+    if folder in facts.environment.system_path:
         return Remedy(f"open a new login shell: /etc/paths names {folder}")
     file = _FILE.get(facts.shell, '"$HOME/.profile"')
     if facts.shell == "fish":

@@ -11,18 +11,18 @@ from rawr_install.report import Finding, Remedy
 
 @check("policy.writable", "nobody else can write ~/.rawr")
 def writable(facts: Facts) -> Finding | None:
-    if not facts.around.exposed:
+    if not facts.environment.exposed:
         return None
-    paths = tuple(path for path, _ in facts.around.exposed)
+    paths = tuple(path for path, _ in facts.environment.exposed)
     argv = ("chmod", "go-w", *paths)
-    evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.around.exposed}}
+    evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.environment.exposed}}
     summary = f"Others can write {', '.join(paths)}, and so decide what rawr runs."
     return Finding("policy.writable", "warn", summary, evidence, Remedy(shlex.join(argv), argv), fixable=True)
 
 
 @check("toolkit.gone", "our shell entry finds a toolkit that can start")
 def toolkit_gone(facts: Facts) -> Finding | None:
-    gone = facts.around.toolkits_gone
+    gone = facts.environment.toolkits_gone
     if not gone:
         return None
     summary = f"{gone[0]} finds no rawr-install that can start: its Python is gone."
@@ -88,21 +88,20 @@ for _id, _title in UNREADABLE.items():
 
 @check("project.bunfig-preload", "no bunfig.toml here loads code before rawr")
 def preload(facts: Facts) -> Finding | None:
-    if not facts.around.preloads:
+    preloads = facts.environment.preloads
+    if not preloads:
         return None
-    summary = f"bunfig.toml in the current folder makes Bun load {', '.join(facts.around.preloads)} before rawr runs."
+    summary = f"bunfig.toml in the current folder makes Bun load {', '.join(preloads)} before rawr runs."
     remedy = Remedy("run rawr from another folder, or take the preload out of bunfig.toml")
-    return Finding(
-        "project.bunfig-preload", "warn", summary, {"folder": facts.cwd, "preload": facts.around.preloads}, remedy
-    )
+    return Finding("project.bunfig-preload", "warn", summary, {"folder": facts.cwd, "preload": preloads}, remedy)
 
 
 @check("project.env-file", "no .env here changes what rawr runs")
 def env_file(facts: Facts) -> Finding | None:
-    if not facts.around.env_settings:
+    if not facts.environment.env_settings:
         return None
-    names = sorted({name for _, name in facts.around.env_settings})
-    files = sorted({file for file, _ in facts.around.env_settings})
+    names = sorted({name for _, name in facts.environment.env_settings})
+    files = sorted({file for file, _ in facts.environment.env_settings})
     summary = (
         f"{', '.join(files)} sets {', '.join(names)} for the workspace CLI (Bun reads it from the current folder)."
     )
