@@ -11,11 +11,11 @@ import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, show
 from rawr_install.cli.terminal import local_time
+from rawr_install.ecmascript import unix_ms
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError
 from rawr_install.events import log, reader
 from rawr_install.events.reader import Choice
-from rawr_install.events.telemetry import unix_ms
 from rawr_install.paths import Paths
 from rawr_install.report import Line, Span
 

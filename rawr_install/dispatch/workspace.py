@@ -21,6 +21,7 @@ import errno
 import os
 import stat
 
+from rawr_install.ecmascript import trim
 from rawr_install.encoding import from_wire
 from rawr_install.files import read_regular
 
@@ -33,12 +34,6 @@ FALLBACK_VARIABLE = "RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"
 CLI_RELATIVE = "apps/cli/bin/run.js"
 OWNER_FILE_LIMIT = 64 * 1024
 POLICY_FILE_LIMIT = 16 * 1024 * 1024
-# What JavaScript's String.prototype.trim removes (ECMA-262 WhiteSpace and
-# LineTerminator), which is what the peers call on the owner file. Python's
-# strip() would also take U+001C-U+001F and U+0085, which are not in that set.
-WHITE_SPACE = "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
-    chr(code) for code in range(0x2000, 0x200B)
-)
 
 
 def is_workspace(root: str) -> bool:
@@ -191,9 +186,9 @@ def read_owner(owner_file: str) -> Owner:
 def parse_owner(data: bytes) -> Owner:
     """Judge the owner file's content."""
     try:
-        text = data.decode("utf-8").strip(WHITE_SPACE)
+        text = trim(data.decode("utf-8"))
     except UnicodeDecodeError:
-        return Owner("invalid", exists=True, raw=data.decode("utf-8", "replace").strip(WHITE_SPACE))
+        return Owner("invalid", exists=True, raw=trim(data.decode("utf-8", "replace")))
     if not text:
         return Owner("empty", exists=True)
     if any(char in text for char in "\0\n\r") or not os.path.isabs(text):

@@ -40,7 +40,8 @@ _KEPT = ("eventId", "ts", "type", "pid", "runId")
 def emit(event_type: str, **fields: object) -> None:
     """Record one event; never raises, never a reason for a command to fail."""
     try:
-        from rawr_install.events.telemetry import identifier, iso, unix_ms
+        from rawr_install.ecmascript import iso, unix_ms
+        from rawr_install.events.telemetry import identifier
 
         moment = unix_ms()
         if Run.current:
@@ -77,7 +78,8 @@ class Run:
     current: Run | None = None
 
     def __init__(self, workflow: str) -> None:
-        from rawr_install.events.telemetry import identifier, unix_ms
+        from rawr_install.ecmascript import unix_ms
+        from rawr_install.events.telemetry import identifier
 
         self.workflow = workflow
         self.started = unix_ms()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
+from rawr_install.ecmascript import iso
 from rawr_install.errors import UsageError
-from rawr_install.events.telemetry import iso
 
 # Longer than any line of ours; a foreign file without line ends is read in such pieces.
 _PIECE = 1 << 16

@@ -9,11 +9,11 @@ no concern of this module (see :mod:`rawr_install.events.log`).
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NotRequired, TypedDict
 
+from rawr_install.ecmascript import encode_uri_component, iso, unix_ms
 from rawr_install.errors import TelemetryError
 
 REQUIRED_RUN_LIFECYCLE_EVENT_TYPES: Final = ("run.started", "run.completed", "run.failed")
@@ -138,25 +138,12 @@ def _trimmed(base: str | None) -> str:
 
 
 def _encoded(text: str) -> str:
-    """``text`` as JavaScript's encodeURIComponent gives it (ECMA-262 keeps letters, digits and ``-_.!~*'()``)."""
-    from urllib.parse import quote
-
     try:
-        return quote(text, safe="!~*'()")
-    except UnicodeEncodeError:
+        return encode_uri_component(text)
+    except UnicodeError:
         raise TelemetryError(f"the id {text!r} holds a lone surrogate and cannot stand in a URL") from None
 
 
 def identifier(prefix: str, moment: int) -> str:
     """A fresh id, ``<prefix>-<Unix ms>-<8 hex digits>``."""
     return f"{prefix}-{moment}-{os.urandom(4).hex()}"
-
-
-def unix_ms() -> int:
-    """Now, in milliseconds since 1970 (UTC)."""
-    return time.time_ns() // 1_000_000
-
-
-def iso(moment: int) -> str:
-    """Unix milliseconds as ISO 8601 in UTC with milliseconds, as JavaScript's toISOString writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment // 1000)) + f".{moment % 1000:03d}Z"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from rawr_install.dispatch.workspace import WHITE_SPACE, seam_status
+from rawr_install.dispatch.workspace import seam_status
+from rawr_install.ecmascript import trim
 from rawr_install.encoding import to_wire
 from rawr_install.errors import RefusedError
 from rawr_install.install.look import Facts, Instance
@@ -114,7 +115,7 @@ def _owner_line(root: str) -> bytes:
         line = to_wire(root)
     except UnicodeError:
         line = ""
-    if not line or line != line.strip(WHITE_SPACE) or any(char in line for char in "\n\r"):
+    if not line or line != trim(line) or any(char in line for char in "\n\r"):
         raise RefusedError(
             f"The path {root} cannot be written to the owner file: it is not one line of UTF-8 without outer spaces.",
             code="WORKSPACE_PATH_UNSUITABLE",

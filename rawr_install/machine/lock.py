@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rawr_install.atomic import make_folder
+from rawr_install.ecmascript import now
 from rawr_install.errors import RawrError, RefusedError, os_error_code, os_error_in_words
-from rawr_install.machine.records import now
 
 WAIT = 10.0  # seconds
 POLL = 0.01  # seconds

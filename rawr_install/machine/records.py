@@ -26,6 +26,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from rawr_install import atomic
+from rawr_install.ecmascript import now
 from rawr_install.errors import RawrError
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to, read_path
 from rawr_install.machine.entry import LINK, SHIM
@@ -145,13 +146,6 @@ def _write(history_file: str, records: Sequence[Record]) -> Sequence[Record]:
     # The user's own link is followed: dotfile managers make them.
     atomic.write_file(os.path.realpath(history_file), (json.dumps(document, indent=1) + "\n").encode(), 0o600)
     return records
-
-
-def now() -> str:
-    """The time as everywhere in the toolkit's files: ISO 8601, UTC, milliseconds, ``Z``."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def before(records: Sequence[Record], number: int) -> dict[str, Change]:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rawr_install.ecmascript import collation, trim
 from rawr_install.plugins import package_json
 
 KIND_OF = {"cli": "toolkit", "agents": "agent", "web": "web", "api": "api", "workflows": "workflows"}
@@ -182,7 +183,7 @@ def _capability(rawr: object, kind: str, group: str, name: str | None) -> str:
     if rawr.get("kind") != kind:
         raise _BrokenError(_wrong_kind(rawr.get("kind"), kind, group), name)
     capability = rawr.get("capability")
-    capability = capability.strip() if isinstance(capability, str) else ""
+    capability = trim(capability) if isinstance(capability, str) else ""
     if not capability:
         raise _BrokenError("required rawr.capability is missing", name)
     return capability
@@ -210,16 +211,3 @@ def _is_text(value: object) -> bool:
 def _exports_runtime(exports: object) -> bool:
     # In a package's exports, null closes an entry point.
     return isinstance(exports, dict) and any(exports.get(entry) is not None for entry in ("./server", "./web"))
-
-
-# -- order -------------------------------------------------------------------
-
-# What JavaScript's localeCompare gives for ASCII (the root collation of CLDR):
-# punctuation, digits, letters; a small letter before its capital.
-_ORDER = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwWxXyYzZ"
-_RANK = {ord(char): _ORDER.index(char.lower()) + 1 for char in _ORDER}
-
-
-def collation(text: str) -> str:
-    """The key that sorts names as the peers' ``localeCompare`` does; beyond ASCII by code point, after the letters."""
-    return f"{text.translate(_RANK)}\0{text.swapcase()}"

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from rawr_install.dispatch.workspace import read_owner
+from rawr_install.ecmascript import collation
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.paths import Paths
 from rawr_install.plugins import manifest
 from rawr_install.plugins.assess import Assessment, Identity, Issue, LinkFacts, assess, choose_root, linkable
-from rawr_install.plugins.catalog import collation, discover
+from rawr_install.plugins.catalog import discover
 from rawr_install.plugins.manifest import Link
 
 

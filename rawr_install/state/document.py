@@ -21,11 +21,9 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from json.encoder import encode_basestring as _quote
 from typing import Any, NotRequired, TypedDict, cast
 
-from rawr_install.dispatch.workspace import WHITE_SPACE
+from rawr_install.ecmascript import code_units, stringify, trim
 from rawr_install.errors import StateCorruptError, StateVersionError
 
 VERSION = 1
@@ -112,7 +110,7 @@ def normalised(document: object) -> RepoState:
     if isinstance(version, bool) or not isinstance(version, (int, float)):
         raise Malformed("has no version number")
     if version != VERSION:
-        raise UnknownVersion(f"has version {_encode(version, '')}, this toolkit knows {VERSION}")
+        raise UnknownVersion(f"has version {stringify(version)}, this toolkit knows {VERSION}")
     plugins = _normalised_plugins(document.get("plugins", {}))
     return cast(RepoState, {"version": VERSION, "plugins": plugins, **_others(document, _TOP)})
 
@@ -140,16 +138,11 @@ def _tidy(ids: object, name: str) -> list[str]:
     if text.isascii() and text.isprintable():  # then the space is the only white space, and code points are code units
         # Sorted before made unique: a list that is in order already costs no more than a look.
         return _unique_of(sorted(map(str.strip, ids) if " " in text else ids))
-    return _unique_of(sorted((name.strip(WHITE_SPACE) for name in ids), key=_code_units))
+    return _unique_of(sorted(map(trim, ids), key=code_units))
 
 
 def _unique_of(names: list[str]) -> list[str]:
     return [*dict.fromkeys(names[names.count("") :])]  # the empty ones come first
-
-
-def _code_units(text: str) -> bytes:
-    # Code point order differs: U+FF5E sorts after U+1F600, whose first code unit is D83D.
-    return text.encode("utf-16-be", "surrogatepass")
 
 
 def fresh(state: RepoState) -> RepoState:
@@ -206,72 +199,6 @@ def same(one: RepoState, other: RepoState) -> bool:
 def dump(state: RepoState) -> bytes:
     """The file's bytes; raises Malformed for a value that JSON does not have."""
     try:
-        text = _encode(state, "\n") + "\n"
+        return f"{stringify(state)}\n".encode()
     except (RecursionError, ValueError) as reason:
         raise Malformed(f"cannot be written as JSON ({reason})") from None
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        # JSON.stringify escapes a lone surrogate, which UTF-8 cannot carry.
-        return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text).encode("utf-8")
-
-
-def _encode(value: object, newline: str) -> str:
-    if isinstance(value, str):
-        return _quote(value)
-    inner = newline + "  "
-    if isinstance(value, dict):
-        parts = [f"{_quote(key)}: {_encode(value[key], inner)}" for key in _in_order(value)]
-        return _wrap("{", parts, "}", newline)
-    if isinstance(value, (list, tuple)):
-        plain = set(map(type, value)) == {str}
-        return _wrap("[", [*map(_quote, value)] if plain else [_encode(item, inner) for item in value], "]", newline)
-    return _encode_atom(value)
-
-
-def _encode_atom(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int):
-        return int.__repr__(value)
-    if isinstance(value, float):
-        return _number(value)
-    raise Malformed(f"holds a {type(value).__name__}, which JSON does not have")
-
-
-def _wrap(opening: str, parts: list[str], closing: str, newline: str) -> str:
-    inner = newline + "  "
-    return f"{opening}{inner}{f',{inner}'.join(parts)}{newline}{closing}" if parts else opening + closing
-
-
-def _in_order(value: dict[Any, Any]) -> list[Any]:
-    """Keys as JavaScript enumerates them: array indices first, ascending, the rest as found."""
-    try:
-        if not any(map(str.isdigit, value)):
-            return [*value]
-    except TypeError:
-        raise Malformed("has a key that is not a string") from None
-    indices = [key for key in value if _is_index(key)]
-    return sorted(indices, key=int) + [key for key in value if key not in set(indices)]
-
-
-def _is_index(key: str) -> bool:
-    return key.isascii() and key.isdigit() and str(int(key[:11])) == key and int(key) < 2**32 - 1
-
-
-def _number(value: float) -> str:
-    """A double as JavaScript prints it (ECMA-262 Number::toString); Python agrees on the digits, not on the form."""
-    if not math.isfinite(value):
-        raise Malformed("holds a number that JSON does not have")
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    text = repr(value)
-    digits, _, exponent = text.partition("e")
-    if not exponent:
-        return text
-    if int(exponent) < -6:
-        return f"{digits}e{int(exponent)}"
-    if int(exponent) > 0:
-        return f"{digits}e+{int(exponent)}"
-    sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
-    return f"{sign}0.{'0' * (-int(exponent) - 1)}{digits.replace('.', '')}"

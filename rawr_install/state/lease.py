@@ -15,11 +15,11 @@ import fcntl
 import json
 import math
 import os
-import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rawr_install.atomic import discard, write_all
+from rawr_install.ecmascript import now
 from rawr_install.state import processes
 from rawr_install.state.filesystem import Volume
 from rawr_install.state.forks import close_noted, open_noted
@@ -50,17 +50,6 @@ class Place:
     def __post_init__(self) -> None:
         self.beacon = self.volume.local
         self.name = os.path.join(self.folder, "state.lock")
-
-
-def iso(moment: float) -> str:
-    """A time as the wire writes it: ISO 8601, UTC, milliseconds, ``Z``."""
-    seconds, rest = divmod(int(moment * 1000), 1000)
-    return f"{_to_the_second(seconds)}.{rest:03d}Z"
-
-
-@lru_cache(maxsize=1)
-def _to_the_second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class Lease:
@@ -193,7 +182,7 @@ class Lease:
 
 def record(pid: int, serial: int, beacon: bool) -> bytes:
     """The lease's content: the two keys of the wire, and who we are in terms that survive a reused pid."""
-    start = f'{{"pid":{pid},"acquiredAt":"{iso(time.time())}","owner":{{"kind":"py","v":1,"token":"{pid}-{serial}",'
+    start = f'{{"pid":{pid},"acquiredAt":"{now()}","owner":{{"kind":"py","v":1,"token":"{pid}-{serial}",'
     return (start + _about_us(pid) + (',"beacon":true}}\n' if beacon else ',"beacon":false}}\n')).encode()
 
 

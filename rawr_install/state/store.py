@@ -17,8 +17,9 @@ from typing import cast
 
 from rawr_install.atomic import write_file
 from rawr_install.dispatch.locate import spelled_on_disk
+from rawr_install.ecmascript import now
 from rawr_install.errors import StateError, UsageError
-from rawr_install.state import lease as leases, lock, status as inspection
+from rawr_install.state import lock, status as inspection
 from rawr_install.state.document import (
     Malformed,
     PluginLists,
@@ -237,7 +238,7 @@ class _Work:
             if same(before, after):
                 self.state = before
                 return None
-            self.state = dated(after, before, leases.iso(time.time()))
+            self.state = dated(after, before, now())
             self.written = dump(self.state)
         except Malformed as reason:
             raise StateError(

@@ -16,7 +16,7 @@ from rawr_install import (
     default_trace_links,
 )
 from rawr_install.errors import RawrError, TelemetryError
-from rawr_install.events.telemetry import EVENT_TYPES, STATUSES, iso
+from rawr_install.events.telemetry import EVENT_TYPES, STATUSES
 
 
 def event(**words: Any) -> dict[str, Any]:
@@ -53,11 +53,6 @@ def test_two_events_of_one_moment_have_two_ids() -> None:
 
 def test_the_clock_is_used_when_no_time_is_given() -> None:
     assert event()["ts"] > "2024-01-01T00:00:00.000Z"
-
-
-@pytest.mark.parametrize(("moment", "text"), [(0, "1970-01-01T00:00:00.000Z"), (999, "1970-01-01T00:00:00.999Z")])
-def test_time_stamps_are_written_as_javascript_does(moment: int, text: str) -> None:
-    assert iso(moment) == text
 
 
 ALLOWED = {

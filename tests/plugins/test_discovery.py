@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rawr_install.plugins.catalog import KIND_OF, LIMIT, Plugin, Violation, collation, discover, parse
+from rawr_install.plugins.catalog import KIND_OF, LIMIT, Plugin, Violation, discover, parse
 from tests.conftest import make_workspace
 from tests.support.plugins import KINDS, WIRING, make_linkable, make_plugin
 
@@ -185,20 +182,6 @@ def test_a_plugin_is_found_by_id_then_by_folder(tmp_path: Path) -> None:
     assert by_id and by_folder
     assert (by_id.folder, by_folder.folder) == ("one", "one")
     assert found.find("four") is None
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_names_sort_as_javascript_sorts_them() -> None:
-    source = random.Random(5)
-    alphabet = "".join(map(chr, range(33, 127)))
-    names = ["".join(source.choices(alphabet, k=source.randint(1, 6))) for _ in range(3000)]
-    names += [f"@rawr/plugin-{word}" for word in ("a-b", "ab", "a_b", "aB", "Ab", "a.b", "a1", "a10", "a2")]
-    program = """
-        const names = JSON.parse(require("fs").readFileSync(0));
-        console.log(JSON.stringify(names.sort((a, b) => a.localeCompare(b, "en"))));
-    """
-    done = subprocess.run(["node", "-e", program], input=json.dumps(names), capture_output=True, text=True, check=True)
-    assert sorted(names, key=collation) == json.loads(done.stdout)
 
 
 def test_every_plugin_read_is_told_to_the_progress(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,6 @@ from rawr_install.state import (
     RepoStateMutationResult,
     failpoints as hooks,
     holder as judgement,
-    lease as leases,
     processes,
     store as state,
 )
@@ -89,10 +87,6 @@ def leave_lock(root: Path, content: str | bytes, age: float = 0.0) -> Path:
 
 
 LONG_AGO = "2026-01-01T00:00:00.000Z"  # before every process that runs here started
-
-
-def now() -> str:
-    return leases.iso(time.time())
 
 
 def lease_of(pid: int, acquired_at: str = LONG_AGO) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rawr_install.ecmascript import trim
 from rawr_install.errors import StateCorruptError, StateVersionError
 from rawr_install.state import document as schema, switch
 from rawr_install.state.document import RepoState
@@ -43,7 +44,7 @@ def test_any_document_is_read_by_the_rules_or_refused(document: Any) -> None:
     for name in ("enabled", "disabled"):
         kept = state["plugins"].get(name, [])
         assert isinstance(kept, list)
-        assert set(kept) == {text.strip(schema.WHITE_SPACE) for text in plugins.get(name, [])} - {""}
+        assert set(kept) == {trim(text) for text in plugins.get(name, [])} - {""}
         units = [text.encode("utf-16-be", "surrogatepass") for text in kept]
         assert units == sorted(set(units))
     assert {key: value for key, value in state.items() if key not in ("version", "plugins")} == {
@@ -58,7 +59,8 @@ def test_what_is_written_reads_back_as_the_same_state(document: Any) -> None:
     except (StateCorruptError, StateVersionError):
         return
     data = schema.dump(state)
-    assert schema.same(schema.parse(data, "here"), state)
+    # As doubles: 2**70 as a double is written with the digits that name it, not with all that it has.
+    assert json.loads(data, parse_int=float) == json.loads(json.dumps(state), parse_int=float)
     assert schema.dump(schema.parse(data, "here")) == data
 
 
