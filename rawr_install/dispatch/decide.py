@@ -20,7 +20,7 @@ import os
 import sys
 
 from rawr_install.dispatch import messages as refusals
-from rawr_install.dispatch.program import find, is_program, read_head, shebang
+from rawr_install.dispatch.program import find, is_program, read_head, shebang, shell_entry_version
 from rawr_install.dispatch.trust import trust
 from rawr_install.dispatch.workspace import (
     Discovery,
@@ -38,7 +38,8 @@ GREETINGS = ((), ("--help",), ("--version",))
 GUARD_VARIABLE = "RAWR_DISPATCH_GUARD"
 TRACE_VARIABLE = "RAWR_TRACE"
 GUARD_LIMIT = 8
-SHIM_MARK = b"rawr-install shell entry"
+PROTOCOL_VARIABLE = "RAWR_ENTRY_PROTOCOL"
+PROTOCOLS = ("", "1")  # the first entries handed over without a number, and as those with the first
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ def main(argv: list[str], toolkit: Toolkit) -> int:
     ``toolkit`` runs a command of the toolkit's own. No exception leaves it.
     """
     say = _trace if os.environ.get(TRACE_VARIABLE) == "1" else _silent
+    protocol = os.environ.pop(PROTOCOL_VARIABLE, "")
     try:
+        if protocol not in PROTOCOLS:
+            raise refusals.newer_entry(protocol, PROTOCOLS[-1])
         return _act(decide(tuple(argv), _cwd(), os.environ, say), say, toolkit)
     except RawrError as error:
         say(f"refused: {error.code}, exit {error.exit_code}")
@@ -163,7 +167,7 @@ def _startable(cli: str, path: str | None) -> str:
     if not is_program(cli):
         raise refusals.bad_file(cli)
     head = read_head(cli) or b""
-    if SHIM_MARK in head:
+    if shell_entry_version(head) is not None:
         raise refusals.self_exec(cli)
     interpreter, program = shebang(head)
     if interpreter and not is_program(interpreter):

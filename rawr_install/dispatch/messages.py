@@ -141,6 +141,12 @@ def no_interpreter(cli: str, program: str) -> DispatchError:
     return _unusable("CLI_INTERPRETER_MISSING", message, hint)
 
 
+def newer_entry(protocol: str, known: str) -> DispatchError:
+    message = f"This rawr hands over by protocol {protocol}, and the toolkit that it found knows {known}."
+    hint = "update rawr-install, from where it came\nor let it write its own entry: rawr-install install"
+    return _unusable("ENTRY_NEWER", message, hint)
+
+
 def exec_failed(cli: str, error: OSError) -> DispatchError:
     name = errno.errorcode.get(error.errno or 0, "error")
     if name == "ENOEXEC":

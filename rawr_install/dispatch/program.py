@@ -15,12 +15,20 @@ TYPE_CHECKING = False  # typing's own constant would cost importing typing, and 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_SHELL_ENTRY = b"rawr-install shell entry"
 _HEAD = 4096  # bytes; the kernel itself reads 256 of a first line (BINPRM_BUF_SIZE)
 
 
 def read_head(path: str, limit: int = _HEAD) -> bytes | None:
     """The first ``limit`` bytes; None where the file cannot be read (a compiled program may still start)."""
     return read_bytes(path, limit) or None
+
+
+def shell_entry_version(head: bytes) -> str | None:
+    """The version of the toolkit's shell entry that begins with ``head``; "" for one without, None for another file."""
+    if _SHELL_ENTRY not in head:
+        return None
+    return head.partition(b"\n_rawr_version='")[2].partition(b"'")[0].decode("ascii", "replace")
 
 
 def shebang(head: bytes) -> tuple[str, str]:

@@ -17,16 +17,18 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from rawr_install.dispatch.program import read_head, shell_entry_version
 from rawr_install.dispatch.workspace import CLI_RELATIVE, cli_path, is_workspace
 
-SHIM_MARK = b"rawr-install shell entry"
 SHIM, LINK = "shim", "bun-symlink"  # the two modes
 INSTALLERS = (("/pipx/venvs/", "pipx"), ("/uv/tools/", "uv"))
-_HEAD = 4096
 
 
 class Entry(NamedTuple):
-    """One ``rawr`` as found: ``real`` is None when it leads nowhere, ``instance`` the workspace it is linked to."""
+    """One ``rawr`` as found: ``real`` is None when it leads nowhere, ``instance`` the workspace it is linked to.
+
+    ``version`` is the toolkit's that a ``shim`` is a copy of; "" for one from before entries had a version.
+    """
 
     path: str
     kind: str
@@ -34,6 +36,7 @@ class Entry(NamedTuple):
     link: str | None = None
     instance: str | None = None
     executable: bool = False
+    version: str | None = None
 
     @property
     def ours(self) -> bool:
@@ -77,8 +80,9 @@ def look(path: str) -> Entry:
         return Entry(path, "directory", real, link)
     executable = stat.S_ISREG(info.st_mode) and os.access(path, os.X_OK)
     instance = (linked_instance(real) or _named_instance(path, link)) if link is not None else None
-    kind = "workspace-link" if instance else _kind_of_file(path, real, info)
-    return Entry(path, kind, real, link, instance, executable)
+    version = None if instance or not stat.S_ISREG(info.st_mode) else shell_entry_version(read_head(real) or b"")
+    kind = "workspace-link" if instance else _kind_of_file(path, real, version)
+    return Entry(path, kind, real, link, instance, executable, version)
 
 
 def linked_instance(real: str) -> str | None:
@@ -98,12 +102,8 @@ def _named_instance(path: str, link: str) -> str | None:
     return root if cli.endswith("/" + CLI_RELATIVE) and is_workspace(root) else None
 
 
-def _kind_of_file(path: str, real: str, info: os.stat_result) -> str:
-    if not stat.S_ISREG(info.st_mode):
-        return "foreign"
-    if SHIM_MARK in _head(real):
-        return "shim"
-    return _manager(path) or _manager(real) or "foreign"
+def _kind_of_file(path: str, real: str, version: str | None) -> str:
+    return "shim" if version is not None else _manager(path) or _manager(real) or "foreign"
 
 
 _MANAGERS = (
@@ -128,19 +128,6 @@ def _read_link(path: str) -> str | None:
         return os.readlink(path)
     except (OSError, ValueError):
         return None
-
-
-def _head(path: str) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, _HEAD)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
 
 
 def on_path(path_variable: str | None, name: str = "rawr") -> Iterator[Entry]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.dispatch.scene import CLI, Scene
+from tests.dispatch.scene import CLI, TOOLKIT, Scene
 
 Build = Callable[[Scene], object]
 
@@ -16,7 +16,8 @@ Build = Callable[[Scene], object]
 class Case:
     """``runs`` is the workspace whose CLI runs (with ``words``), ``error`` the code of a refusal.
 
-    ``by_twin`` marks the successes that the shell entry leaves to its twin.
+    ``by_twin`` marks the successes that the shell entry leaves to its twin,
+    ``entry_only`` what the twin, called by itself, cannot tell.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Case:
     out: str | None = ""
     begins: bool = False
     root: bool = False
-    without_toolkit: bool = False
+    entry_only: bool = False
     by_twin: bool = False
 
     def expected_out(self, scene: Scene) -> str | None:
@@ -1108,6 +1109,76 @@ def _(s: Scene) -> None:
     s.env["RAWR_TRACE"] = "1"
 
 
+# -- an entry and a toolkit of different ages ------------------------------------------------------
+
+
+def aged(s: Scene, protocol: str | None) -> None:
+    """Make the entry one that hands over by ``protocol``; None: one from before there was a number."""
+
+    def edit(text: str) -> str:
+        was, handed = "_rawr_protocol=1\n", '  export RAWR_ENTRY_PROTOCOL="$_rawr_protocol"\n'
+        assert was in text and handed in text
+        return text.replace(was, f"_rawr_protocol={protocol}\n") if protocol else text.replace(handed, "")
+
+    s.edit_entry = edit
+
+
+def by_link(s: Scene) -> None:
+    """Stand in a workspace that the entry leaves to the toolkit."""
+    root = s.stand(s.workspace("ws"))
+    s.cli(root).rename(s.folder / "real-cli")
+    s.cli(root).symlink_to(s.folder / "real-cli")
+
+
+# A toolkit from before there was a number looks at no variable.
+OLD_TOOLKIT = TOOLKIT.replace("import sys\n", "import os, sys\ndel os.environ['RAWR_ENTRY_PROTOCOL']\n")
+
+
+@T.runs("an entry without a protocol, and this toolkit", by_twin=True)
+def _(s: Scene) -> None:
+    aged(s, None)
+    by_link(s)
+
+
+@T.fails("an entry without a protocol, and this toolkit, outside", "NO_WORKSPACE")
+def _(s: Scene) -> None:
+    aged(s, None)
+
+
+@T.runs("this entry, and a toolkit that knows no protocol", entry_only=True, by_twin=True)
+def _(s: Scene) -> None:
+    s.toolkit = OLD_TOOLKIT
+    by_link(s)
+
+
+@T.fails("this entry, and a toolkit that knows no protocol, outside", "NO_WORKSPACE", entry_only=True)
+def _(s: Scene) -> None:
+    s.toolkit = OLD_TOOLKIT
+
+
+@T.fails("an entry of a later protocol, and this toolkit", "ENTRY_NEWER", 126, entry_only=True)
+def _(s: Scene) -> None:
+    aged(s, "99")
+    by_link(s)
+
+
+@T.fails("an entry of a later protocol, and this toolkit, outside", "ENTRY_NEWER", 126, entry_only=True)
+def _(s: Scene) -> None:
+    aged(s, "99")
+
+
+@T.runs("an entry of a later protocol where it needs no toolkit")
+def _(s: Scene) -> None:
+    aged(s, "99")
+    s.stand(s.workspace("ws"))
+
+
+@T.says("a toolkit verb from an entry of a later protocol", "Usage: rawr-install install ", begins=True)
+def _(s: Scene) -> None:
+    aged(s, "99")
+    s.argv = ["install", "--help"]
+
+
 # -- without the toolkit's Python ----------------------------------------------------------------
 
 LONG = "#!/bin/sh\n'''exec' \"/no such/python\" \"$0\" \"$@\"\n' '''\n"
@@ -1118,29 +1189,29 @@ TOOLKITS = {
 }
 for about, toolkit in TOOLKITS.items():
 
-    @T.runs(f"dispatch when the toolkit {about}", without_toolkit=True)
+    @T.runs(f"dispatch when the toolkit {about}", entry_only=True)
     def _(s: Scene, toolkit: str = toolkit) -> None:
         s.toolkit = toolkit
         s.stand(s.workspace("ws") / "sub")
 
-    @T.runs(f"tracing when the toolkit {about}", without_toolkit=True)
+    @T.runs(f"tracing when the toolkit {about}", entry_only=True)
     def _(s: Scene, toolkit: str = toolkit) -> None:
         s.toolkit = toolkit
         s.stand(s.workspace("ws") / "sub")
         s.env["RAWR_TRACE"] = "1"
 
-    @T.fails(f"no workspace when the toolkit {about}", "TOOLKIT_GONE", without_toolkit=True)
+    @T.fails(f"no workspace when the toolkit {about}", "TOOLKIT_GONE", entry_only=True)
     def _(s: Scene, toolkit: str = toolkit) -> None:
         s.toolkit = toolkit
 
-    @T.fails(f"a CLI that is not executable when the toolkit {about}", "TOOLKIT_GONE", 126, without_toolkit=True)
+    @T.fails(f"a CLI that is not executable when the toolkit {about}", "TOOLKIT_GONE", 126, entry_only=True)
     def _(s: Scene, toolkit: str = toolkit) -> None:
         s.toolkit = toolkit
         s.cli(s.stand(s.workspace("ws"))).chmod(0o644)
 
     for verb in (["install"], ["which"], ["doctor", "global"], ["doctor:global"]):
 
-        @T.fails(f"{' '.join(verb)} when the toolkit {about}", "TOOLKIT_GONE", without_toolkit=True)
+        @T.fails(f"{' '.join(verb)} when the toolkit {about}", "TOOLKIT_GONE", entry_only=True)
         def _(s: Scene, toolkit: str = toolkit, verb: list[str] = verb) -> None:
             s.toolkit = toolkit
             s.argv = list(verb)

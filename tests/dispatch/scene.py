@@ -92,6 +92,7 @@ class Scene:
         self.vanishes = False
         self.finish: Callable[[Path], object] = lambda entry: None
         self.toolkit: str | None = None
+        self.edit_entry: Callable[[str], str] = str
 
     # -- building -----------------------------------------------------------------
 
@@ -130,11 +131,13 @@ class Scene:
         if runner == TWIN:
             self._script(path, TOOLKIT.format(python=python_for(self.user), words=["dispatch"]))
         else:
-            self._script(path, f"#!{self.interpreter(runner)}\n" + SHIM.read_text().split("\n", 1)[1])
+            text = self.edit_entry(SHIM.read_text().split("\n", 1)[1])
+            self._script(path, f"#!{self.interpreter(runner)}\n{text}")
         if self.toolkit is None:
             self._script(self.bin / "rawr-install", TOOLKIT.format(python=python_for(self.user), words=[]))
         elif self.toolkit:
-            self._script(self.bin / "rawr-install", self.toolkit)
+            python = python_for(self.user)
+            self._script(self.bin / "rawr-install", self.toolkit.replace("{python}", python).replace("{words}", "[]"))
         return path
 
     def _script(self, path: Path, text: str) -> None:

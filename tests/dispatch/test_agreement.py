@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from rawr_install.dispatch import decide as dispatch
-from rawr_install.machine import entry
+from rawr_install import __version__
+from rawr_install.dispatch.program import shell_entry_version
 from tests.dispatch.cases import Case, T
 from tests.dispatch.scene import SHIM, Scene
 
@@ -47,7 +47,7 @@ def test_the_table_holds_its_promised_number_of_cases() -> None:
     assert len(names) == len(set(names)) >= 80
 
 
-def test_the_mark_by_which_entries_are_known_is_in_the_shell_entry() -> None:
+def test_a_shell_entry_is_known_by_its_head_which_names_this_version() -> None:
     head = SHIM.read_bytes()[:4096]
-    assert dispatch.SHIM_MARK == entry.SHIM_MARK and head.count(entry.SHIM_MARK) == 1
+    assert shell_entry_version(head) == __version__
     assert SHIM.read_text().split("\n").count("toolkit=''") == 1

@@ -163,6 +163,16 @@ def test_the_environment_gains_one_variable_and_is_else_untouched(
     assert seen == expected
 
 
+@needs_proc
+def test_the_protocol_of_the_hand_over_does_not_reach_the_cli(scene: Scene, shell: str) -> None:
+    rawr, cli = prepare(scene, shell, ENVIRON)
+    cli.rename(scene.folder / "real-cli")
+    cli.symlink_to(scene.folder / "real-cli")  # which the entry leaves to the toolkit
+    scene.env["RAWR_ENTRY_PROTOCOL"] = "7"
+    assert os.fsencode(GUARD) in environment(output(scene, rawr))
+    assert b"RAWR_ENTRY_PROTOCOL" not in environment(output(scene, rawr))
+
+
 def what_the_shell_itself_does(scene: Scene, runner: str) -> dict[bytes, bytes]:
     """The environment behind a bare ``exec`` in the same shell: some keep SHLVL or ``_``, or drop what is no name."""
     given = {os.fsencode(name): os.fsencode(value) for name, value in scene.env.items()}
