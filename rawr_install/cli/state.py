@@ -68,6 +68,7 @@ def _seen(seen: Inspection) -> dict[str, object]:
         "holder": seen.holder or None,
         "heldForSeconds": None if seen.held_for is None else round(seen.held_for, 3),
         "proof": seen.proof or None,
+        "sharedWith": None if seen.shared is None else {"host": seen.shared[0], "at": seen.shared[1]},
     }
     return {"path": seen.path, "fileStatus": seen.file_status, "state": seen.state, "lock": lock}
 
@@ -101,13 +102,9 @@ def _listed(title: str, names: list[str]) -> list[str]:
 def _lock_line(seen: Inspection) -> str:
     if seen.lock_status == "free":
         return "Lock: free"
-    held = f"for {seen.held_for:.1f} s" if seen.held_for is not None else ""
-    who = (
-        f"process {seen.holder['pid']} ({seen.holder['kind']})" if seen.holder.get("pid") else str(seen.holder["kind"])
-    )
     if seen.lock_status == "abandoned":
-        return f"Lock: abandoned by {who}: {seen.proof}; the next change takes it over"
-    return f"Lock: {seen.lock_status}, {who}, {held}"
+        return f"Lock: {seen.lock_in_words} ({seen.proof}); the next change takes it over"
+    return f"Lock: {seen.lock_in_words}, for {seen.held_for or 0.0:.1f} s"
 
 
 @command("enable", changes=True, epilog="rawr-install state enable @rawr/plugin-hello @rawr/plugin-world")
@@ -196,20 +193,24 @@ def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes:
     epilog="""
 rawr-install state unlock                         remove a lock whose holder is gone; up to 3 s to make sure
 rawr-install state unlock --dry-run               only find out
+rawr-install state unlock --force                 also one whose holder cannot be judged from here
 """,
 )
 @_workspace
-def unlock(workspace: str | None, dry_run: bool, yes: bool) -> Result:
+@click.option("--force", is_flag=True, help="Also one whose holder cannot be judged from here (on another host).")
+def unlock(workspace: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
     """Remove an abandoned lock; refuses while its holder lives."""
     from rawr_install.state import recovery
+    from rawr_install.state.holder import in_words
 
     root = _root_to_change(workspace)
-    made = recovery.unlock(root, dry_run)
+    made = recovery.unlock(root, dry_run, force)
     data = {"workspaceRoot": root, "dryRun": dry_run, "changed": bool(made.proof) and not dry_run}
     data |= {"holder": made.holder or None, "proof": made.proof or None}
     verb = "would be removed" if dry_run else "removed"
-    line = f"Lock: {verb} ({made.proof})." if made.proof else "Lock: free, nothing changed."
-    return Result(data, [line])
+    if not made.proof:
+        return Result(data, ["Lock: free, nothing changed."])
+    return Result(data, [f"Lock: {verb}; it was {in_words(made.holder)} ({made.proof})."])
 
 
 def _root_to_change(named: str | None) -> str:

@@ -37,6 +37,8 @@ class State(NamedTuple):
     holder: Mapping[str, object] = MappingProxyType({})
     held_for: float | None = None
     degraded: tuple[str, ...] = ()
+    lock_in_words: str = ""
+    shared: tuple[str, str] | None = None
 
 
 class Instance(NamedTuple):

@@ -226,7 +226,15 @@ def _state(root: str) -> State:
 
     seen = inspection.look(os.path.join(folder, "state.json"))
     return State(
-        seen.path, seen.file_status, seen.lock_status, seen.error, seen.holder, seen.held_for, tuple(seen.degraded)
+        seen.path,
+        seen.file_status,
+        seen.lock_status,
+        seen.error,
+        seen.holder,
+        seen.held_for,
+        seen.degraded,
+        seen.lock_in_words,
+        seen.shared,
     )
 
 

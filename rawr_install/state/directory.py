@@ -17,14 +17,13 @@ from rawr_install.state.leftovers import sweep
 class Folder:
     """A state folder as this process knows it: its lock within the process, its turnstile, what works there."""
 
-    def __init__(self, path: str, identity: Identity) -> None:
+    def __init__(self, path: str, info: os.stat_result) -> None:
         self.path = path
         self.state_path = os.path.join(path, "state.json")
-        self.identity = identity
-        self.place = Place(path, volume_of(path))
-        self.turnstile = Turnstile(path)
+        self.identity: Identity = (info.st_dev, info.st_ino)
+        self.place = Place(path, volume_of(path), info)
+        self.turnstile = Turnstile(self.place)
         self.mutex = threading.RLock()
-        self.serial = 0
 
 
 _folders: dict[str, Folder] = {}
@@ -39,7 +38,7 @@ def folder_at(path: str) -> Folder:
         if known is not None and known.identity == (info.st_dev, info.st_ino):
             return known
         _forget_idle(path if known else "")
-        made = _folders[path] = Folder(path, (info.st_dev, info.st_ino))
+        made = _folders[path] = Folder(path, info)
         sweep(path, made.place.volume)
         return made
     except OSError as error:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 MOUNTINFO = "/proc/self/mountinfo"
 _LOCAL = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "ramfs", "overlay", "f2fs", "bcachefs", "jfs"}
-_LOCAL |= {"reiserfs", "nilfs2", "vfat", "exfat", "ntfs3", "apfs", "hfs"}
+_LOCAL |= {"reiserfs", "nilfs2", "vfat", "exfat", "ntfs3", "apfs", "hfs", "ecryptfs", "ubifs", "fuse.fuse-overlayfs"}
 # There fcntl(2) refuses a read lease with EAGAIN wherever the server has delegated nothing, whoever has the file open.
-_LEASES_OF_A_SERVER = {"nfs4", "cifs", "smb3"}
+_SERVED = {"nfs4", "cifs", "smb3"}
 
 
 class Volume(NamedTuple):
@@ -30,9 +30,10 @@ def volume_of(folder: str) -> Volume:
     try:
         with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
             kind = kind_of(folder, file.read())
+        # In a chroot no mount leads to the folder: a block device is of this machine, what has none may be anybody's.
+        return Volume(kind in _LOCAL or (not kind and os.major(os.stat(folder).st_dev) != 0), kind not in _SERVED)
     except OSError:
         return Volume()
-    return Volume(kind in _LOCAL, kind not in _LEASES_OF_A_SERVER)
 
 
 def time_at(folder: str, volume: Volume) -> float:

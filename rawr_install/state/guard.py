@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 
 from rawr_install.state.forks import close_noted, open_noted
+from rawr_install.state.lease import Place
 
 LOOK_EVERY = 0.25  # seconds
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK
@@ -35,8 +36,9 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world, not a failur
 class Turnstile:
     """The turnstile of one folder, for one thread at a time (the caller sees to that)."""
 
-    def __init__(self, folder: str) -> None:
-        self.path = os.path.join(folder, "state.guard")
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.path = os.path.join(place.folder, "state.guard")
         self.fd = -1
         self._waiter: _Waiter | None = None
 
@@ -98,14 +100,16 @@ class Turnstile:
             fd = self._open_either_way()
         except OSError as error:
             raise Unavailable(f"{self.path}: {errno.errorcode.get(error.errno or 0, error)}") from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
             close_noted(fd)
             raise Unavailable(f"{self.path}: not a regular file")
+        self.place.give(fd, info)
         return fd
 
     def _open_either_way(self) -> int:
         try:
-            return open_noted(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+            return open_noted(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, self.place.mode)
         except PermissionError:
             return open_noted(self.path, os.O_RDONLY | _FLAGS)  # flock(2) asks for no write permission
 

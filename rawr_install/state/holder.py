@@ -22,11 +22,13 @@ import math
 import os
 import stat
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rawr_install.state import processes
 from rawr_install.state.filesystem import Volume
 from rawr_install.state.forks import close_noted, open_noted
+from rawr_install.state.lease import is_ours
 
 GRACE = 2.0  # seconds that a doubtful lease must stay unchanged
 _LIMIT = 4096
@@ -73,16 +75,42 @@ class Found:
             return math.inf
         return moment.timestamp() if moment.tzinfo else math.inf
 
+    @property
+    def host(self) -> str:
+        """The name of the machine that its holder is on, if that is another one, or another kernel by the same name."""
+        here = not self.ours or _is_of_this_kernel(self) or _is_of_an_earlier_boot(self)
+        return "" if here else str(self.owner.get("host") or "without a name")
+
     def describe(self) -> dict[str, object]:
-        """The holder, for people and programs."""
+        """The holder, for people and programs; ``host`` if it is not of this kernel."""
         if not self.pid:
             return {"pid": None, "kind": "unreadable" if self.regular else kind_of(self.info.st_mode)}
-        return {"pid": self.pid, "kind": "python" if self.ours else "peer", "acquiredAt": self.acquired_at}
+        kind = "python" if self.ours else "peer"
+        described: dict[str, object] = {"pid": self.pid, "kind": kind, "acquiredAt": self.acquired_at}
+        return {**described, "host": self.host} if self.host else described
 
     def close(self) -> None:
         if self.fd >= 0:
             close_noted(self.fd)
             self.fd = -1
+
+
+def in_words(holder: Mapping[str, object]) -> str:
+    """What is known of a holder as described, after "the lock is"."""
+    pid, host, since = holder.get("pid"), holder.get("host"), f"since {holder.get('acquiredAt')}"
+    if not pid:
+        kind = holder.get("kind", "unreadable")
+        return "unreadable" if kind == "unreadable" else f"unreadable (a {kind})"
+    if holder.get("alive") is False:
+        return f"left behind by process {pid}, which is gone"
+    if host:
+        where = "another host" if host != processes.host() else "another kernel by this host's name"
+        return f"held on {where} ({host}) by process {pid} {since}, which cannot be judged from here"
+    if holder.get("alive") is None:
+        dead = processes.is_dead(int(str(pid)))
+        return f"of process {pid}, which {'does not run here' if dead else 'cannot be judged from here'} ({since})"
+    stopped = ", and it is stopped" if processes.state_of(int(str(pid))) in ("T", "t") else ""
+    return f"held by process {pid} ({since}{stopped})"
 
 
 def kind_of(mode: int) -> str:
@@ -184,6 +212,17 @@ class Watched:
         return self.settled and self.age >= self.stale_age - 1
 
 
+def lives(found: Found, watched: Watched, beacons: bool = True) -> bool:
+    """Whether the holder is known to live: what is neither this nor proven gone cannot be judged from here."""
+    if not found.ours:
+        seen = found.pid and not processes.is_dead(found.pid) and not processes.began_after(found.pid, found.acquired)
+        return bool(watched.is_open or seen)
+    alight = is_alight(found) if beacons and _is_of_this_kernel(found) else None
+    if alight is not None:
+        return alight
+    return _is_of_this_kernel(found) and _is_of_this_namespace(found) and not _judge_neighbour(found)
+
+
 def judge(found: Found, watched: Watched, beacons: bool = True) -> str:
     """The proof that the holder is gone, as a phrase; empty while there is none.
 
@@ -205,13 +244,17 @@ def _judge_ours(found: Found, watched: Watched, beacons: bool) -> str:
             return "" if alight else "its beacon is out"
         if _is_of_this_namespace(found):
             return _judge_neighbour(found)
-    elif _is_of_this_machine(found) and found.acquired < processes.booted_at():
+    elif _is_of_an_earlier_boot(found):
         return "left by an earlier boot of this machine"
     return "old, and its holder cannot be asked from here" if watched.old else ""
 
 
 def _is_of_this_machine(found: Found) -> bool:
     return found.owner.get("host") == processes.host()
+
+
+def _is_of_an_earlier_boot(found: Found) -> bool:
+    return _is_of_this_machine(found) and found.acquired < processes.booted_at()
 
 
 def _is_of_this_kernel(found: Found) -> bool:
@@ -224,7 +267,9 @@ def _is_of_this_namespace(found: Found) -> bool:
 
 
 def _judge_neighbour(found: Found) -> str:
-    """By the pid of our own pid namespace, which that of a dead process is for good."""
+    """By the pid of our own pid namespace: a process that is dead there is so for good."""
+    if found.pid == os.getpid():  # an attempt given up, whose lease another taker's put-back gave its name again
+        return "" if is_ours(found.owner.get("token")) else "left behind by this very process"
     if processes.is_dead(found.pid):
         return "its process is dead"
     began, then = processes.start_ticks(found.pid), found.owner.get("start")

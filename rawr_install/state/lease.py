@@ -15,6 +15,7 @@ import fcntl
 import json
 import math
 import os
+import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -36,11 +37,13 @@ class Place:
     """Where a lease goes, and what is known of that place.
 
     What the file system can do is found out by trying. ``peers_seen`` is when a
-    peer's lease was last met there (monotonic seconds).
+    peer's lease was last met there (monotonic seconds). ``made`` is the folder: what we
+    make there is nobody's business who cannot change the folder, and its owner's where we are root.
     """
 
     folder: str
     volume: Volume
+    made: os.stat_result | None = None
     unnamed: bool = hasattr(os, "O_TMPFILE")
     links: bool = True
     peers_seen: float = -math.inf
@@ -51,33 +54,57 @@ class Place:
         self.beacon = self.volume.local
         self.name = os.path.join(self.folder, "state.lock")
 
+    @property
+    def mode(self) -> int:
+        """The mode of a new file here."""
+        return 0o644 if self.made is None or self.made.st_mode & 0o022 else 0o600
+
+    def give(self, fd: int, info: os.stat_result) -> None:
+        """Let a new file be the folder's owner's: as root we would lock its user out of it."""
+        if self.made is not None and info.st_uid == 0 != self.made.st_uid:
+            try:
+                os.fchown(fd, self.made.st_uid, self.made.st_gid)
+            except OSError:
+                pass  # a root that may not give files away
+
+
+_tokens: set[str] = set()
+
+
+def is_ours(token: object) -> bool:
+    """Whether a lease with this token is one that this process has not yet closed."""
+    return token in _tokens
+
 
 class Lease:
     """One lease of ours: prepared under no name, then published, then withdrawn.
 
+    Its ``token`` is that of no other lease: where inode numbers tell nothing, it says whose the name is.
     The process that prepared it owns it; in a child of a fork it does nothing.
     """
 
-    __slots__ = ("_serial", "_temporary", "fd", "identity", "owner", "place")
+    __slots__ = ("_temporary", "_written", "fd", "identity", "owner", "place", "token")
 
-    def __init__(self, place: Place, serial: int) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
         self.owner = os.getpid()
         self.fd = -1
         self.identity: Identity = (0, 0)
+        self.token = os.urandom(8).hex()
         self._temporary = ""
-        self._serial = serial
+        self._written = 0.0
 
     def prepare(self) -> None:
         """Write the record and light the beacon, outside every lock; raises OSError."""
         if not self.place.links:
             return  # nothing can be prepared: the file appears under its final name
+        _tokens.add(self.token)
         self.fd = self._open_unnamed() if self.place.unnamed else self._open_named()
         self._fill()
 
     def _open_unnamed(self) -> int:
         try:
-            return open_noted(self.place.folder, _MAKE | os.O_TMPFILE, 0o644)
+            return open_noted(self.place.folder, _MAKE | os.O_TMPFILE, self.place.mode)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
@@ -85,14 +112,18 @@ class Lease:
             return self._open_named()
 
     def _open_named(self) -> int:
-        self._temporary = f"{self.place.name}.{self.owner}.{self._serial}.tmp"
-        return open_noted(self._temporary, _MAKE | os.O_CREAT | os.O_EXCL, 0o644)
+        # Pid and serial would not do: in another container they may be the same.
+        name = f"{self.place.name}.{self.owner}.{os.urandom(8).hex()}.tmp"
+        fd = open_noted(name, _MAKE | os.O_CREAT | os.O_EXCL, self.place.mode)
+        self._temporary = name  # only now: another's is not ours to remove
+        return fd
 
     def _fill(self) -> None:
         info = os.fstat(self.fd)
         self.identity = (info.st_dev, info.st_ino)
+        self.place.give(self.fd, info)
         self._light_beacon()
-        write_all(self.fd, record(self.owner, self._serial, self.place.beacon))
+        self._write()
 
     def _light_beacon(self) -> None:
         if self.place.beacon:
@@ -105,6 +136,7 @@ class Lease:
 
     def publish(self) -> bool:
         """Take the name in one step; False when it is taken already. Raises OSError."""
+        self._renew()
         try:
             if not self.place.links:
                 self._create()
@@ -113,7 +145,8 @@ class Lease:
             else:
                 self._link_unnamed()
         except FileExistsError:
-            return False
+            # A request that a server carried out and whose answer was lost is sent again (link(2), NFS).
+            return not self.place.volume.local and self.is_published()
         return True
 
     def _link_unnamed(self) -> None:
@@ -134,29 +167,69 @@ class Lease:
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
+            if self._can_link():  # SFTP has one error for everything: the name was taken
+                raise FileExistsError from None
             self._drop_temporary()
             self._close()
             self.place.links = False
             self._create()
 
+    def _can_link(self) -> bool:
+        other = f"{self._temporary.removesuffix('.tmp')}.0.tmp"
+        try:
+            os.link(self._temporary, other)
+        except OSError:
+            return False
+        discard(other)
+        return True
+
     def _create(self) -> None:
         """Without hard links: create, then write. A crash in between leaves an unreadable lease."""
-        self.fd = open_noted(self.place.name, _MAKE | os.O_CREAT | os.O_EXCL, 0o644)
+        _tokens.add(self.token)
+        try:
+            self.fd = open_noted(self.place.name, _MAKE | os.O_CREAT | os.O_EXCL, self.place.mode)
+        except PermissionError:
+            if os.path.lexists(self.place.name):
+                raise FileExistsError from None
+            raise
         self._fill()
 
-    def renew(self) -> None:
+    def _renew(self) -> None:
         """Set the record's time to now, after a wait and before publishing."""
-        if self.fd >= 0:
+        if self.fd >= 0 and time.monotonic() - self._written > 1.0:
             os.lseek(self.fd, 0, os.SEEK_SET)
-            write_all(self.fd, record(self.owner, self._serial, self.place.beacon))
+            self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        write_all(self.fd, record(self.owner, self.token, self.place.beacon))
 
     def is_published(self) -> bool:
         """Whether the name is ours: it leads to the very inode that we prepared, which our descriptor pins."""
+        if self.fd < 0 or os.getpid() != self.owner:
+            return False
+        if not self.place.volume.local:
+            return self._has_our_token()
         try:
             info = os.lstat(self.place.name)
         except FileNotFoundError:
             return False
-        return (info.st_dev, info.st_ino) == self.identity and self.fd >= 0 and os.getpid() == self.owner
+        return (info.st_dev, info.st_ino) == self.identity
+
+    def _has_our_token(self) -> bool:
+        """Whether the record at the name is ours.
+
+        Through sshfs a name has another inode number than the descriptor that made it, and what lstat(2) says of a
+        network's name may be seconds old; to open it asks the server.
+        """
+        try:
+            fd = open_noted(self.place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return False
+        try:
+            return f'"token":"{self.token}"'.encode() in os.read(fd, 4096)
+        finally:
+            close_noted(fd)
 
     def withdraw(self) -> None:
         """Free the name if it is ours; raises OSError. The beacon burns on until :meth:`close`."""
@@ -168,6 +241,7 @@ class Lease:
         if os.getpid() == self.owner:
             self._close()
             self._drop_temporary()
+            _tokens.discard(self.token)
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1
@@ -180,9 +254,9 @@ class Lease:
             discard(name)
 
 
-def record(pid: int, serial: int, beacon: bool) -> bytes:
+def record(pid: int, token: str, beacon: bool) -> bytes:
     """The lease's content: the two keys of the wire, and who we are in terms that survive a reused pid."""
-    start = f'{{"pid":{pid},"acquiredAt":"{now()}","owner":{{"kind":"py","v":1,"token":"{pid}-{serial}",'
+    start = f'{{"pid":{pid},"acquiredAt":"{now()}","owner":{{"kind":"py","v":1,"token":"{token}",'
     return (start + _about_us(pid) + (',"beacon":true}}\n' if beacon else ',"beacon":false}}\n')).encode()
 
 

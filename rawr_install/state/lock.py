@@ -25,15 +25,15 @@ when it is 60 s old and its pid is dead; replace ``state.json`` by rename while
 it holds. Its clean-up is not atomic and may remove a successor's lease: hence
 the two checks of a commit.
 
-Calling sequence (each step is a hook point, see ``hooks``)
------------------------------------------------------------
+Calling sequence (each step is a failpoint, see ``failpoints``)
+---------------------------------------------------------------
 1. *prepare*, outside every lock: write the lease under no name, light its beacon.
 2. *turnstile*: queue with our own kind, with an eye on the lease. After 60 % of
-   the timeout go on without (the head of the queue may be stopped), and without
-   the right to take over.
+   the timeout go on without: the head of the queue may be stopped.
 3. *lease*: link it to its name. When that is taken, the one who has the turn
    polls, judges, and takes an abandoned lease away; an old lease is touched
    first and given time to settle, so that no peer's clean-up hits the successor.
+   Takers exclude each other by a lock on the lease that they judged.
    A name that falls free after a wait is left free for a moment for the peers' sake.
 4. leave the turnstile: the next in line wakes up while we work.
 5. *read* ``state.json``, keep it open; *mutate*; *stage*: temporary file, fsync.
@@ -52,8 +52,10 @@ Degraded modes (said in the report)
 -----------------------------------
 Safety comes from the lease alone. Without a usable turnstile (a network file
 system, no kernel locks, something else at ``state.guard``) order and speed are
-lost, and a dead holder's lease is taken only when it is as old as the peers' rule
-wants it, too: 60 s. Without hard links the lease is created empty and then written.
+lost, nothing else. On a file system that is not of this machine alone no kernel
+lock is asked: what is not proven by a pid of our own kernel waits for a minute.
+Where inode numbers tell nothing (sshfs), a lease is known by its token. Without
+hard links the lease is created empty and then written.
 
 Errors
 ------
@@ -86,20 +88,20 @@ from rawr_install.errors import (
     NotDurableError,
     StateError,
 )
-from rawr_install.state import processes
+from rawr_install.state import shared
 from rawr_install.state.directory import failed, folder_at
 from rawr_install.state.failpoints import reach
 from rawr_install.state.guard import Unavailable
-from rawr_install.state.holder import look
+from rawr_install.state.holder import in_words
 from rawr_install.state.lease import Lease
-from rawr_install.state.snapshot import Snapshot
+from rawr_install.state.snapshot import Snapshot, whole
 from rawr_install.state.takeover import stand_back
 from rawr_install.state.watch import Watch
 
 ATTEMPTS = 5
 QUEUE_SHARE = 0.6  # of the timeout, before going on without the turnstile
 TELL_EVERY = 0.1  # seconds; a wait that long is told while it lasts, shorter ones no more often than that
-_SPIN, _TICK = 0.0001, 0.00006
+_SPIN, _TICK, _TICK_ELSEWHERE = 0.0001, 0.00006, 0.005
 _FIRST_PROBE, _PROBE_EVERY = 0.005, 0.05
 _CEDE = 3  # times in a wait
 _GAP, _GAP_WITH_PEERS, _GAP_MOST, _PEERS_FOR = 0.05, 0.35, 0.005, 10.0
@@ -196,7 +198,7 @@ class _Mutation:
                 self.report.contended = True
                 left = max(0.0, self.deadline - time.monotonic())
                 if not mutex.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
-                    raise self._timed_out("another thread of this process")
+                    raise self._timed_out(None)
             reach("entered")
             self.report.attempts += 1
             self._attempt()
@@ -218,8 +220,7 @@ class _Mutation:
         )
 
     def _attempt(self) -> None:
-        self.folder.serial += 1
-        lease = Lease(self.folder.place, self.folder.serial)
+        lease = Lease(self.folder.place)
         try:
             self._acquire(lease)
             reach("leased")
@@ -238,13 +239,15 @@ class _Mutation:
         try:
             lease.prepare()
             reach("prepared")
-            watch = Watch(lease.place, stale_age=self.options.stale_age)
+            watch = Watch(lease.place, self.options.stale_age)
             try:
                 self._take_turn(watch)
                 if not lease.publish():
                     self._wait(lease, watch)
             finally:
                 self.folder.turnstile.leave()
+                if watch.met:
+                    shared.note(self.folder.path, watch.met)
         except FileNotFoundError:  # the folder was removed under us
             raise _Lost from None
         except OSError as error:
@@ -255,30 +258,25 @@ class _Mutation:
             self.report.degrade("no hard links: the lease is created, then written")
 
     def _take_turn(self, watch: Watch) -> None:
-        """Pass the turnstile; with it comes the right to take over, without one only an old lease may be taken."""
+        """Pass the turnstile, or go on without it: then order is lost, nothing else."""
         if not watch.place.volume.local:
             self.report.degrade("not a local file system: no kernel locks are used")
-            watch.right = "old"
             return
         try:
-            watch.right = "full" if self._queue(watch) else "none"
+            if self._queue(watch):
+                reach("turn")
+            else:
+                self.report.degrade("the head of the queue does not move")
         except Unavailable as reason:
             self.report.degrade(f"no turnstile: {reason}")
-            watch.right = "old"
 
     def _queue(self, watch: Watch) -> bool:
-        turnstile = self.folder.turnstile
-        if turnstile.enter_at_once():
-            reach("turn")
+        if self.folder.turnstile.enter_at_once():
             return True
         self.report.contended = True
         reach("queued")
         # The two seconds of watching that some proofs take must not begin when the queue has eaten three.
-        if turnstile.wait(self.start + QUEUE_SHARE * self.options.lock_timeout, watch.glance):
-            reach("turn")
-            return True
-        self.report.degrade("the head of the queue does not move")
-        return False
+        return self.folder.turnstile.wait(self.start + QUEUE_SHARE * self.options.lock_timeout, watch.glance)
 
     def _wait(self, lease: Lease, watch: Watch) -> None:
         """Wait for the name to fall free, judging its holder now and then; raises LockTimeoutError."""
@@ -293,16 +291,14 @@ class _Mutation:
             before, standing = standing, _standing(path)
             if standing != before:  # another holder: a short one again, as far as we know
                 standing_since = now
-            if standing is None:
-                if ceded < _CEDE:  # whoever mutates without a pause would take every gap
-                    self._leave_free(now - begun)
+            if standing is None and ceded < _CEDE:  # whoever mutates without a pause would take every gap
+                self._leave_free(now - begun)
                 ceded += 1
-                if now - self.start > 1.0:
-                    lease.renew()
-                if lease.publish():
-                    return
+            # Elsewhere a cache may show for seconds a name that is gone.
+            if (standing is None or not lease.place.volume.local) and lease.publish():
+                return
             if now >= self.deadline:
-                raise self._timed_out("")
+                raise self._timed_out(watch)
             if now >= probe_at:
                 self._probe(watch)
                 probe_at = time.monotonic() + _PROBE_EVERY
@@ -334,29 +330,32 @@ class _Mutation:
         if held < _SPIN:
             return
         pause = _TICK if held < 0.01 else 0.001 if held < 0.1 else 0.004
+        pause = pause if self.folder.place.volume.local else _TICK_ELSEWHERE
         time.sleep(max(0.0, min(pause, self.options.retry_delay, self.deadline - time.monotonic())))
 
-    def _timed_out(self, holder: str) -> LockTimeoutError:
+    def _timed_out(self, watch: Watch | None) -> LockTimeoutError:
+        """The error for a wait that was too long: for the lease that is watched, or, None, for another thread."""
         self.report.waited = time.monotonic() - self.start
-        path = self.folder.place.name
-        found = None if holder else look(path)
-        described: dict[str, object] = {}
-        if found:
+        holder: dict[str, object] = {}
+        found = watch.look() if watch else None
+        if watch and found:
+            holder = self.report.previous_holder = watch.describe(found, watch.judge(found))
             found.close()
-            described = self.report.previous_holder = found.describe()
         self._tell("lock.timeout")
-        who = holder or _in_words(described)
-        verb = "show" if holder or described.get("pid") else "unlock"
+        path, free = self.folder.place.name, "held by programs that came and went"
+        said = (in_words(holder) if holder else free) if watch else "held by another thread of this process"
+        verb = "show" if not watch or holder.get("pid") else "unlock"
         return LockTimeoutError(
-            f"{path} was held by {who} for the whole {self.options.lock_timeout:g} s.",
+            f"{path} was {said}, for the whole {self.options.lock_timeout:g} s.",
             remedy=("rawr-install", "state", verb, "--workspace", os.path.dirname(os.path.dirname(self.folder.path))),
-            details={"path": path, "holder": described, "waitedMs": round(self.report.waited * 1000)},
+            details={"path": path, "holder": holder, "waitedMs": round(self.report.waited * 1000)},
         )
 
     # -- committing ------------------------------------------------------------
 
     def _changed(self, lease: Lease) -> bytes | None:
-        self.snapshot = Snapshot(self.folder.state_path)
+        read = Snapshot if self.folder.place.volume.local else whole
+        self.snapshot = read(self.folder.state_path)
         reach("read")
         data = self.change(self.snapshot.data)
         reach("mutated")
@@ -411,6 +410,8 @@ class _Mutation:
     def _release(self, lease: Lease) -> None:
         try:
             lease.withdraw()
+        except FileNotFoundError:  # taken away between our look and its removal, or, on a network, long ago
+            raise _Lost from None
         except OSError as error:
             if self.report.changed:
                 raise self._not_durable("the lock could not be removed", error) from None
@@ -528,12 +529,3 @@ def _standing(path: str) -> tuple[int, int] | None:
 
 def _is_mine(mutex: threading.RLock) -> bool:
     return bool(mutex._is_owned())  # type: ignore[attr-defined]
-
-
-def _in_words(holder: dict[str, object]) -> str:
-    if not holder:
-        return "programs that came and went"
-    if not holder.get("pid"):
-        return f"an unreadable lock (a {holder['kind']})" if holder["kind"] != "unreadable" else "an unreadable lock"
-    stopped = ", and it is stopped" if processes.state_of(int(str(holder["pid"]))) in ("T", "t") else ""
-    return f"process {holder['pid']} (since {holder['acquiredAt']}{stopped})"

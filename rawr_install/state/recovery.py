@@ -18,10 +18,11 @@ from rawr_install.state.directory import Folder, failed, folder_at
 from rawr_install.state.document import RepoState, default_repo_state, dump, parse
 from rawr_install.state.filesystem import volume_of
 from rawr_install.state.guard import Unavailable
+from rawr_install.state.holder import Found, in_words
 from rawr_install.state.lease import Place
-from rawr_install.state.snapshot import Snapshot
+from rawr_install.state.snapshot import use, whole
 from rawr_install.state.store import last_good_path, state_path
-from rawr_install.state.takeover import set_aside
+from rawr_install.state.takeover import set_aside, take_away
 from rawr_install.state.watch import Watch
 
 Path = str | os.PathLike[str]
@@ -39,7 +40,7 @@ class Recovery:
 
 def plan_recovery(root: Path, fresh: bool = False, force: bool = False) -> Recovery:
     """What :func:`recover` would do now; changes nothing. Raises as it does."""
-    snapshot = Snapshot(state_path(root))
+    snapshot = whole(state_path(root))
     snapshot.close()
     return _planned(root, snapshot.data, fresh, force)
 
@@ -91,31 +92,33 @@ def _planned(root: Path, data: bytes | None, fresh: bool, force: bool) -> Recove
 def _last_good(root: Path) -> RepoState | None:
     path = last_good_path(root)
     try:
-        snapshot = Snapshot(path)
-        snapshot.close()
-        return parse(snapshot.data, path) if snapshot.data is not None else None
+        return use(path, lambda data: None if data is None else parse(data, path))
     except StateError:
         return None
 
 
-def unlock(root: Path, dry_run: bool = False) -> Reclaimed:
+def unlock(root: Path, dry_run: bool = False, force: bool = False) -> Reclaimed:
     """Remove an abandoned ``state.lock``; raises RefusedError ``LOCK_HELD`` while its holder lives, or may.
 
+    With ``force`` also one whose holder cannot be judged from here; one that is known to live never.
     Takes up to three seconds, because some proofs of death take two.
     """
     folder = os.path.dirname(state_path(root))
     if not os.path.lexists(os.path.join(folder, "state.lock")):
         return Reclaimed({}, "")
-    made = reclaim(folder, dry_run=dry_run)
+    made = reclaim(folder, dry_run=dry_run, force=force)
     if made.holder and not made.proof:
-        who = f"process {made.holder['pid']}" if made.holder.get("pid") else "a program that cannot be named"
-        raise RefusedError(
-            f"{folder}{os.sep}state.lock is held by {who}, and nothing proves that it is gone.",
-            code="LOCK_HELD",
-            hint=f"look at it with: ps -fp {made.holder['pid']}" if made.holder.get("pid") else "try again later",
-            details={"holder": made.holder},
-        )
+        raise _refused(f"{folder}/state.lock", made.holder)
     return made
+
+
+def _refused(path: str, holder: dict[str, object]) -> RefusedError:
+    unknown = holder["alive"] is None
+    hint = f"look at it with: ps -fp {holder['pid']}" if holder.get("pid") else "try again later"
+    if unknown:
+        where = f"on {holder['host']}" if holder.get("host") else "in other containers and on other machines"
+        hint = f"check {where} that nothing changes the state, then: rawr-install state unlock --force"
+    return RefusedError(f"{path} is {in_words(holder)}.", code="LOCK_HELD", hint=hint, details={"holder": holder})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,51 +129,67 @@ class Reclaimed:
     proof: str
 
 
-def reclaim(path: str, patience: float = 3.0, dry_run: bool = False) -> Reclaimed:
+FORCED = "forced: its holder cannot be judged from here"
+
+
+def reclaim(path: str, patience: float = 3.0, dry_run: bool = False, force: bool = False) -> Reclaimed:
     """Remove the lease in the state folder ``path`` if its holder is provably gone; the living are left alone.
 
     Takes up to ``patience`` seconds, because some proofs need the lease to stay
     unchanged for two. What is no regular file can be nobody's lease and is moved
-    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError.
+    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError,
+    and RefusedError ``LOCK_HELD`` where another process has the turn and does not move.
     """
     deadline = time.monotonic() + patience
     if dry_run:  # no turn, no sweep: those leave traces
-        volume = volume_of(path)
-        return _reclaim(Watch(Place(path, volume), "full" if volume.local else "old"), deadline, dry_run)
+        return _reclaim(Watch(Place(path, volume_of(path))), deadline, dry_run, force)
     folder = folder_at(path)
     with folder.mutex:
         try:
             watch = Watch(folder.place)
-            watch.right = _right_of(folder, deadline, watch)
-            return _reclaim(watch, deadline, dry_run)
+            _take_turn(folder, deadline, watch)
+            return _reclaim(watch, deadline, dry_run, force)
         except OSError as error:
             raise failed(path, error) from None
         finally:
             folder.turnstile.leave()
 
 
-def _right_of(folder: Folder, deadline: float, watch: Watch) -> str:
+def _take_turn(folder: Folder, deadline: float, watch: Watch) -> None:
     if not folder.place.volume.local:
-        return "old"
+        return
     try:
         turn = folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline, watch.glance)
     except Unavailable:
-        return "old"
-    return "full" if turn else "none"
+        return
+    if not turn:
+        raise RefusedError(
+            f"Another process is first in the queue at {folder.turnstile.path} and does not move.",
+            code="LOCK_HELD",
+            hint="change the state: a change passes it by, and takes an abandoned lock over",
+        )
 
 
-def _reclaim(watch: Watch, deadline: float, dry_run: bool) -> Reclaimed:
+def _reclaim(watch: Watch, deadline: float, dry_run: bool, force: bool) -> Reclaimed:
     while True:
         found, proof = watch.prove(deadline - time.monotonic())
         if found is None:
             return Reclaimed({}, "")
-        holder = found.describe()
-        if not found.regular:
-            if not dry_run:
-                set_aside(watch.place.name)
-            return Reclaimed(holder, "not a regular file")
-        if proof and not dry_run:
-            proof = watch.probe()
-            if not proof and time.monotonic() < deadline:
-                continue  # an old one was fenced first, or another process was quicker
-        return Reclaimed(holder, proof)
+        try:
+            made = _remove(watch, found, proof, dry_run, force)
+        finally:
+            found.close()
+        # An old one is fenced first, and another process may have been quicker.
+        if made.proof or not proof or dry_run or time.monotonic() >= deadline:
+            return made
+
+
+def _remove(watch: Watch, found: Found, proof: str, dry_run: bool, force: bool) -> Reclaimed:
+    holder = watch.describe(found, proof)
+    if not found.regular:
+        moved = dry_run or set_aside(watch.place)
+        return Reclaimed(holder, "not a regular file" if moved else "")
+    if not proof and force and holder["alive"] is None:
+        taken = dry_run or take_away(watch.place, found)
+        return Reclaimed(holder, FORCED if taken else "")
+    return Reclaimed(holder, proof if dry_run or not proof else watch.take(found))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
-import time
-from itertools import count
+from collections.abc import Callable
+from typing import TypeVar
 
 from rawr_install.atomic import discard, sync, write_all
-from rawr_install.errors import StateUnreadableError
+from rawr_install.errors import StateCorruptError, StateUnreadableError
+from rawr_install.state.filesystem import volume_of
 from rawr_install.state.forks import close_quietly
 
+Read = TypeVar("Read")
+
+_TRIES = 10
 LIMIT = 64 * 1024 * 1024
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _STAGE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_serial = count()
 
 
 class Snapshot:
@@ -75,10 +79,10 @@ class Snapshot:
     def stage(self, data: bytes, durable: bool) -> str:
         """Write ``data`` to a temporary file beside the target, with the old mode and owner; raises OSError."""
         folder = os.path.dirname(self.target)
-        name = f"{folder}/state.{os.getpid()}.{time.time_ns() // 1_000_000}.{next(_serial)}.tmp"
-        mode = 0o666 if self.info is None else stat.S_IMODE(self.info.st_mode)
+        # Pid and time would not do: in another container they may be the same.
+        name = f"{folder}/state.{os.getpid()}.{os.urandom(8).hex()}.tmp"
+        fd = os.open(name, _STAGE, 0o666 if self.info is None else stat.S_IMODE(self.info.st_mode))
         try:
-            fd = os.open(name, _STAGE, mode)
             try:
                 write_all(fd, data)
                 self._preserve(fd)
@@ -108,6 +112,45 @@ class Snapshot:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             close_quietly(fd)
+
+
+def whole(path: str) -> Snapshot:
+    """The file read as something that is JSON, as far as that helps; raises StateUnreadableError.
+
+    Through FUSE a reader may see a new file with the length of the one before it. Opened again at once it is whole;
+    pauses make it worse.
+    """
+    for _ in range(_TRIES - 1):
+        snapshot = Snapshot(path)
+        if snapshot.data is None or _is_json(snapshot.data):
+            return snapshot
+        snapshot.close()
+    return Snapshot(path)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def use(path: str, reader: Callable[[bytes | None], Read]) -> Read:
+    """What ``reader`` makes of the file's content, without a lock; raises StateUnreadableError, and what it raises.
+
+    Where the folder is not local, what it calls corrupt is read again (:func:`whole`).
+    """
+    snapshot = Snapshot(path)
+    snapshot.close()
+    try:
+        return reader(snapshot.data)
+    except StateCorruptError:
+        if volume_of(os.path.dirname(path)).local:
+            raise
+    snapshot = whole(path)
+    snapshot.close()
+    return reader(snapshot.data)
 
 
 def _version(info: os.stat_result) -> tuple[int, ...]:

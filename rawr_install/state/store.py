@@ -34,7 +34,7 @@ from rawr_install.state.document import (
     same,
 )
 from rawr_install.state.lock import Options as RepoStateMutationOptions
-from rawr_install.state.snapshot import Snapshot
+from rawr_install.state.snapshot import use
 from rawr_install.state.status import Inspection
 
 __all__ = [
@@ -127,9 +127,7 @@ def get_repo_state(repo_root: str | os.PathLike[str]) -> RepoState:
     Raises StateCorruptError, StateVersionError, StateUnreadableError; UsageError for a root that does not exist.
     """
     path = state_path(repo_root)
-    snapshot = Snapshot(path)
-    snapshot.close()
-    found = _parsed(snapshot.data, path)
+    found = use(path, lambda data: _parsed(data, path))
     return one_list_each(found, found)
 
 
@@ -211,10 +209,8 @@ def mutate_repo_state_atomically(
 def preview(repo_root: str | os.PathLike[str], mutator: RepoStateMutator) -> tuple[RepoState, bool]:
     """What a mutation would leave now, and whether it would change anything; takes no lock, writes nothing."""
     path = state_path(repo_root)
-    snapshot = Snapshot(path)
-    snapshot.close()
     work = _Work(path, mutator)
-    changed = work.change(snapshot.data) is not None
+    changed = use(path, work.change) is not None
     return work.state, changed
 
 

@@ -7,11 +7,15 @@ first, a judged one is renamed aside and compared, and one caught by mistake is 
 
 from __future__ import annotations
 
+import fcntl
 import os
+import stat
 import time
 
 from rawr_install.atomic import discard
 from rawr_install.state.failpoints import reach
+from rawr_install.state.holder import Found, Watched, judge, look
+from rawr_install.state.lease import Place
 
 OLD = 59.0  # seconds; the peers start to remove a lease at 60
 SETTLE = 0.08  # seconds; longer than a peer takes from stat to unlink
@@ -40,17 +44,21 @@ def _touch(path: str) -> None:
         pass  # another user's lease: the time to settle must do
 
 
-def take_away(path: str, judged: Identity) -> bool:
-    """Remove the judged lease and no other; False when it had already gone. Raises OSError.
+def take_away(place: Place, judged: Found) -> bool:
+    """Remove the judged lease and no other; False when it had gone, or another taker is at it. Raises OSError.
 
     Not ``unlink(path)``: between judgement and removal the name may have
     passed to a living holder. A rename shows what was caught, and a live one
-    is put back.
+    is put back. That would give two holders if a second taker's rename caught
+    a successor meanwhile: so takers exclude each other by a lock on what they judged.
     """
     reach("judged")
+    if place.beacon and not _claim(judged.fd):
+        return False
+    path = place.name
     _touch(path)
     reach("fenced")
-    if not _names(path, judged):
+    if not _names(path, judged.identity):
         return False
     reach("matched")
     aside = f"{path}.stale.{os.getpid()}.{os.urandom(4).hex()}"
@@ -59,25 +67,49 @@ def take_away(path: str, judged: Identity) -> bool:
     except FileNotFoundError:
         return False
     reach("aside")
-    if _names(aside, judged):
+    if _names(aside, judged.identity):
         os.unlink(aside)
         reach("taken")
         return True
-    put_back(aside, path)
+    put_back(aside, place)
     return False
 
 
-def set_aside(path: str) -> None:
-    """Move what is no regular file out of the way, keeping it; raises OSError."""
-    os.rename(path, f"{path}.aside-{os.urandom(4).hex()}")
-
-
-def put_back(aside: str, path: str) -> None:
-    """Give a living holder its name again; if another took it meanwhile, the holder notices before it acknowledges."""
+def _claim(fd: int) -> bool:
+    """Lock what was judged, until its descriptor is closed; False when another taker has it."""
     try:
-        os.link(aside, path, follow_symlinks=False)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # no kernel locks here after all
+    return True
+
+
+def set_aside(place: Place) -> bool:
+    """Move what is no regular file out of the way, keeping it; False when it had become one. Raises OSError."""
+    aside = f"{place.name}.aside-{os.urandom(4).hex()}"
+    os.rename(place.name, aside)
+    if not stat.S_ISREG(os.lstat(aside).st_mode):
+        return True
+    put_back(aside, place)
+    return False
+
+
+def put_back(aside: str, place: Place) -> None:
+    """Give a living holder its name again; if another took it meanwhile, the holder notices before it acknowledges.
+
+    One that has given up in the meantime would never remove it: that lease is dropped.
+    """
+    found = look(aside)
+    try:
+        if found is None or not judge(found, Watched(), place.beacon):
+            os.link(aside, place.name, follow_symlinks=False)
     except (OSError, NotImplementedError):
         pass
+    finally:
+        if found is not None:
+            found.close()
     discard(aside)
 
 

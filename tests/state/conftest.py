@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rawr_install.ecmascript import now as now
 from rawr_install.errors import LockTimeoutError
 from rawr_install.state import (
     RepoState,
@@ -60,6 +61,20 @@ def open_root() -> Iterator[Path]:
         state_folder.mkdir(parents=True)
         state_folder.chmod(0o777)
         yield Path(made)
+
+
+@pytest.fixture
+def through_fuse(root: Path) -> Iterator[Path]:
+    """The same workspace through a FUSE mount that forwards no locks."""
+    if shutil.which("bindfs") is None or not os.path.exists("/dev/fuse"):
+        pytest.skip("needs bindfs and /dev/fuse")
+    place = root.with_name(f"{root.name}-fuse")
+    place.mkdir()
+    if subprocess.run(["bindfs", str(root), str(place)], capture_output=True).returncode:
+        pytest.skip("needs the right to mount FUSE")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+    place.rmdir()
 
 
 @pytest.fixture
@@ -160,7 +175,7 @@ def once_at(point: str, act: Callable[[], object]) -> list[str]:
 
 def litter(root: Path) -> list[str]:
     """What lies in the state folder beside the files that belong there."""
-    kept = {"state.json", "state.guard", "state.last-good.json"}
+    kept = {"state.json", "state.guard", "state.last-good.json", "state.shared"}
     return sorted(name for name in os.listdir(folder(root)) if name not in kept)
 
 

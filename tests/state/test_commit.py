@@ -144,18 +144,6 @@ def waiting() -> int:
     return sum("turnstile" in thread.name for thread in threading.enumerate())
 
 
-def test_without_the_turn_an_abandoned_lease_is_left_to_the_head_of_the_queue(root: Path) -> None:
-    with Actor.python() as head:
-        head.send("enable", root, ids=["head"], stop="turn")
-        head.expect("stopped")
-        leave_lock(root, lease_of(DEAD_PID))
-        with pytest.raises(LockTimeoutError):
-            mutate(root, lock_timeout=0.4)
-        assert lock_file(root).exists()
-        head.signal(signal.SIGCONT)
-        assert head.report()["errors"] == []
-
-
 class Interrupted(KeyboardInterrupt):
     """Ours, so that a real Ctrl+C during the tests is not mistaken for it."""
 

@@ -345,7 +345,7 @@ def test_a_locks_age_is_told_by_the_folders_clock_not_by_ours(
     truth = time.time
     monkeypatch.setattr(time, "time", lambda: truth() + off)
     elsewhere = ours(DEAD_PID, host="another host", boot="another boot")
-    watch = lambda: Watch(Place(str(folder(root)), Volume(local=False)), "full")  # noqa: E731
+    watch = lambda: Watch(Place(str(folder(root)), Volume(local=False)))  # noqa: E731
     leave_lock(root, elsewhere, age=10)
     assert watch().prove(0.6)[1] == ""
     leave_lock(root, elsewhere, age=90)
@@ -356,20 +356,6 @@ def test_a_locks_age_is_told_by_the_folders_clock_not_by_ours(
 
 
 # -- FUSE: seen through it, nobody has anything open -----------------------------------
-
-
-@pytest.fixture
-def through_fuse(root: Path) -> Iterator[Path]:
-    """The same workspace through a FUSE mount that forwards no locks."""
-    if shutil.which("bindfs") is None or not os.path.exists("/dev/fuse"):
-        pytest.skip("needs bindfs and /dev/fuse")
-    place = root.with_name(f"{root.name}-fuse")
-    place.mkdir()
-    if subprocess.run(["bindfs", str(root), str(place)], capture_output=True).returncode:
-        pytest.skip("needs the right to mount FUSE")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-    place.rmdir()
 
 
 @pytest.mark.slow
@@ -388,7 +374,7 @@ def test_through_fuse_a_peer_that_has_its_old_lock_open_is_waited_for(root: Path
 @pytest.mark.slow
 def test_through_fuse_nobody_is_said_to_have_a_lock_closed(root: Path, through_fuse: Path) -> None:
     with leave_lock(root, "").open("ab"):  # its maker has it open on the folder itself
-        watch = Watch(Place(str(folder(through_fuse)), filesystem.volume_of(str(folder(through_fuse)))), "full")
+        watch = Watch(Place(str(folder(through_fuse)), filesystem.volume_of(str(folder(through_fuse)))))
         assert watch.prove(WATCHED)[1] == ""
 
 

@@ -458,6 +458,13 @@ def a_living_process_holds_the_lock(lab: Lab) -> None:
     leave_lock(lab, os.getpid())
 
 
+@situation(state__shared="warn")
+def the_state_is_changed_from_another_host(lab: Lab) -> None:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    said = {"at": at, "host": "a laptop", "by": os.uname().nodename}
+    (state_folder(lab) / "state.shared").write_text(json.dumps(said))
+
+
 @situation(mends="state.lock-abandoned", state__lock_abandoned="warn")
 def a_dead_process_left_the_lock(lab: Lab) -> None:
     child = os.fork()

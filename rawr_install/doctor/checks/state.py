@@ -43,8 +43,8 @@ def lock_held(facts: Facts) -> Finding | None:
     state = _state(facts)
     if state is None or state.lock_status != "held":
         return None
-    since = "" if state.held_for is None else f" for {state.held_for:.0f} seconds"
-    summary = f"The state's lock is held by process {state.holder.get('pid', '?')}{since}."
+    since = "" if state.held_for is None else f", for {state.held_for:.0f} seconds"
+    summary = f"The state's lock is {state.lock_in_words}{since}."
     return Finding("state.lock-held", "info", summary, {"holder": dict(state.holder)})
 
 
@@ -66,6 +66,20 @@ def lock_unreadable(facts: Facts) -> Finding | None:
     summary = f"The state's lock beside {state.path} does not say who holds it."
     remedy = _for_root(facts, "unlock")
     return Finding("state.lock-unreadable", "warn", summary, {"holder": dict(state.holder)}, remedy)
+
+
+@check("state.shared", "only this machine changes the state", without_instance)
+def shared(facts: Facts) -> Finding | None:
+    state = _state(facts)
+    if state is None or state.shared is None:
+        return None
+    host, at = state.shared
+    summary = (
+        f"The state is changed from another host or kernel, too ({host}, seen {at}). No change is lost to it; but a "
+        "holder that dies there blocks for a minute, and one that stalls there for a minute can be overtaken."
+    )
+    remedy = Remedy("change the state on one side only; if it is no longer shared, remove .rawr/state/state.shared")
+    return Finding("state.shared", "warn", summary, {"host": host, "at": at}, remedy)
 
 
 @check("state.not-local", "the state lies on a file system whose locks can be relied upon", without_instance)
