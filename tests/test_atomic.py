@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -106,3 +107,86 @@ def test_every_byte_is_written_where_write_takes_only_some(tmp_path: Path) -> No
     reader.join()
     os.close(read_end)
     assert bytes(received) == data
+
+
+def test_while_it_is_written_a_file_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    chmod = os.fchmod
+
+    def watched(fd: int, mode: int) -> None:
+        seen.append(os.fstat(fd).st_mode & 0o777)
+        chmod(fd, mode)
+
+    monkeypatch.setattr(os, "fchmod", watched)
+    old = os.umask(0)
+    try:
+        durable.write_file(str(tmp_path / "file"), b"secret")
+    finally:
+        os.umask(old)
+    assert seen == [0o600]
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_somebody_put_at_the_temporary_name_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
+    (tmp_path / "theirs").write_text("kept")
+    planted = Path(durable.temporary_name(str(tmp_path / "file")))
+    planted.symlink_to(tmp_path / "theirs")
+    with pytest.raises(FileExistsError):
+        durable.write_file(str(tmp_path / "file"), b"ours")
+    assert (tmp_path / "theirs").read_text() == "kept" and planted.is_symlink()
+
+
+def test_a_write_that_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            durable.write_file(str(tmp_path / "file"), bytes(1 << 21))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
+
+
+def test_what_is_gone_is_discarded_already(tmp_path: Path) -> None:
+    durable.discard(str(tmp_path / "gone"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_only_a_folder_is_synced_as_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        durable.sync_folder(str(tmp_path / "file"))
+
+
+def test_folders_are_made_with_their_modes_whatever_the_umask_lets_through(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        durable.make_folder(str(tmp_path / "one/two"))
+        durable.make_folder(str(tmp_path / "one/three"), 0o700)
+    finally:
+        os.umask(old)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("one", "one/two", "one/three")]
+    assert modes == [0o755, 0o755, 0o700]
+
+
+@pytest.mark.parametrize("rival", ["mkdir", "touch"])
+def test_a_folder_that_another_process_made_first_is_taken_and_a_file_is_not(
+    rival: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, mkdir = tmp_path / "wanted", os.mkdir
+
+    def late(name: str, mode: int) -> None:
+        subprocess.run([rival, name], check=True)
+        mkdir(name, mode)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    if rival == "mkdir":
+        durable.make_folder(str(path))
+    else:
+        with pytest.raises(FileExistsError):
+            durable.make_folder(str(path))
+    assert path.is_dir() == (rival == "mkdir")

@@ -11,25 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import sysconfig
 import tempfile
-import venv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lib.copies import REPOSITORY, CannotVerifyError, checkout, interpreter, run
 from lib.slices import REQUIRED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE = 900.0  # seconds; a slice takes about one minute
 Check = dict[str, object]
-
-
-class CannotVerifyError(Exception):
-    """There is nothing that could be judged."""
 
 
 def main(slice_name: str) -> int:
@@ -57,62 +47,20 @@ def verify(slice_name: str, package: Path, only: Sequence[str], seconds: float) 
         raise CannotVerifyError(f"{slice_name} makes no such promise: {', '.join(unknown)}")
     with tempfile.TemporaryDirectory(prefix="rawr-verify-") as made:
         folder = Path(os.path.realpath(made))
-        python = environment(folder / "venv", package)
+        folder.chmod(0o755)  # other users start programs in it
+        python = interpreter(folder / "venv", package)
         tree = checkout(folder / "tree", package)
         report = folder / "report.jsonl"
-        ended = run([str(python), *_pytest(slice_name, only, report)], tree, seconds)
+        code = run([str(python), *_pytest(slice_name, only, report)], tree, seconds)
         rows = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
-    return judge(wanted, rows, ended)
-
-
-def environment(folder: Path, package: Path) -> Path:
-    """An interpreter whose every process imports ``package`` first, and else what this one has; returns its path."""
-    if not (package / "rawr_install/__init__.py").is_file():
-        raise CannotVerifyError(f"{package} holds no rawr_install package")
-    venv.create(folder, symlinks=True)
-    python = folder / "bin/python"
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    here = sysconfig.get_paths()
-    # Lines of a .pth file go behind each other, and those of the folders that they name are not read.
-    lines = dict.fromkeys([str(package), here["purelib"], here["platlib"]])
-    (folder / "lib" / version / "site-packages/named-copy.pth").write_text("".join(f"{line}\n" for line in lines))
-    code = "import os, rawr_install; print(os.path.realpath(os.path.dirname(rawr_install.__file__)))"
-    asked = subprocess.run([python, "-P", "-c", code], cwd="/", capture_output=True, text=True, timeout=60)
-    if asked.stdout.strip() != os.path.realpath(package / "rawr_install"):
-        found = asked.stdout.strip() or asked.stderr.strip()[-300:]
-        raise CannotVerifyError(f"the package of {package} is not what is imported: {found}")
-    return python
-
-
-def checkout(folder: Path, package: Path) -> Path:
-    """The tests and what they stand on, around the named package."""
-    left_out = shutil.ignore_patterns(".git", ".venv", "rawr_install", "build", "*cache*", "node_modules")
-    shutil.copytree(REPOSITORY, folder, symlinks=True, ignore=left_out)
-    (folder / "rawr_install").symlink_to(package / "rawr_install")
-    entry = package / "rawr_install/shell-entry"
-    if not entry.is_file():
-        entry = package / "shims/rawr"
-    if entry.is_file():
-        shutil.copy(entry, folder / "shims/rawr")
-    return folder
+    ended = f"had no end within {seconds:g} s" if code is None else f"the test run broke off (exit {code})"
+    return judge(wanted, rows, "" if code in (0, 1) else ended)
 
 
 def _pytest(slice_name: str, only: Sequence[str], report: Path) -> list[str]:
     words = ["-m", "pytest", "-p", "no:cacheprovider", "--slow", f"--contract={slice_name}"]
     words += ["-k", "not test_agreement or twin or dash"]  # one shell stands for the eight of the slow set
     return [*words, *(f"--promise={name}" for name in only), f"--contract-report={report}"]
-
-
-def run(argv: list[str], folder: Path, seconds: float) -> str:
-    """Run the tests; returns why they ended early, or ""."""
-    process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return f"had no end within {seconds:g} s"
-    return "" if process.returncode in (0, 1) else f"the test run broke off (exit {process.returncode})"
 
 
 def judge(wanted: Iterable[str], rows: Sequence[dict[str, str]], ended: str) -> list[Check]:
