@@ -17,7 +17,8 @@ class Case:
     """``runs`` is the workspace whose CLI runs (with ``words``), ``error`` the code of a refusal.
 
     ``by_twin`` marks the successes that the shell entry leaves to its twin,
-    ``entry_only`` what the twin, called by itself, cannot tell.
+    ``entry_only`` what the twin, called by itself, cannot tell; ``raw_bytes``
+    what yash, which knows only characters of the locale, cannot hold.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Case:
     root: bool = False
     entry_only: bool = False
     by_twin: bool = False
+    raw_bytes: bool = False
 
     def expected_out(self, scene: Scene) -> str | None:
         if self.runs is None:
@@ -87,7 +89,7 @@ ODD_NAMES = {
 }
 for about, odd in ODD_NAMES.items():
 
-    @T.runs(f"a path with {about}")
+    @T.runs(f"a path with {about}", raw_bytes="UTF-8" in about)
     def _(s: Scene, odd: str = odd) -> None:
         s.stand(s.workspace(f"{odd}/ws") / odd / "sub")
 
@@ -956,7 +958,7 @@ for about, argv in (
     ("a thousand", [str(n) for n in range(1000)]),
 ):
 
-    @T.runs(f"words in a workspace: {about}")
+    @T.runs(f"words in a workspace: {about}", raw_bytes="UTF-8" in about)
     def _(s: Scene, argv: list[str] = argv) -> None:
         s.stand(s.workspace("ws"))
         s.argv = list(argv)

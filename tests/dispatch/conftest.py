@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.dispatch.cases import T
-from tests.dispatch.scene import SET, SHELLS, TWIN, Scene
+from tests.dispatch.scene import SHELLS, TWIN, Scene
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def marks(name: str) -> list[pytest.MarkDecorator]:
-    return [getattr(pytest.mark, SET[name])] if name in SET else []
+    """Beside dash, Debian's sh, and the twin the shells are slow."""
+    return [] if name in ("dash", TWIN) else [pytest.mark.slow]
 
 
 @pytest.fixture

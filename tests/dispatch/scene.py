@@ -36,10 +36,9 @@ SHELLS = {
     "busybox": ("busybox", "ash"),
     "zsh": ("zsh", ""),
     "mksh": ("mksh", ""),
+    "ksh": ("ksh", ""),
+    "yash": ("yash", "--posixly-correct"),
 }
-# The set of tests that runs each beside dash, Debian's sh. mksh is beyond the ones that are promised. (ksh93 and yash
-# agree too, but for words that are not valid in the locale, which yash drops.)
-SET = {"bash": "slow", "bash-posix": "slow", "busybox": "slow", "zsh": "slow", "mksh": "full"}
 TWIN = "twin"
 
 CLI = """#!/bin/sh

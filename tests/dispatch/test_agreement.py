@@ -12,11 +12,17 @@ from tests.dispatch.cases import Case, T
 from tests.dispatch.scene import SHIM, Scene
 
 
-@pytest.mark.contract("C3", "dispatch.table", "rawr decides as the table says")
-def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
+def build(case: Case, runner: str, scene: Scene) -> None:
     if case.root and os.geteuid() != 0:
         pytest.skip("only root can make another user's files")
+    if case.raw_bytes and runner == "yash":
+        pytest.skip("yash holds only characters of the locale")
     case.build(scene)
+
+
+@pytest.mark.contract("C3", "dispatch.table", "rawr decides as the table says")
+def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
+    build(case, runner, scene)
     answer = scene.run(runner)
     expected = case.expected_out(scene)
     assert (answer.code, answer.error) == (case.code, case.error), answer.err
@@ -30,9 +36,7 @@ def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -
 
 @pytest.mark.parametrize("alone", [case for case in T.cases if case.runs or case.by_twin], ids=lambda case: case.name)
 def test_success_needs_no_python_but_where_the_table_says(alone: Case, shell: str, scene: Scene) -> None:
-    if alone.root and os.geteuid() != 0:
-        pytest.skip("only root can make another user's files")
-    alone.build(scene)
+    build(alone, shell, scene)
     scene.toolkit = ""
     scene.env.pop("RAWR_TRACE", None)
     answer = scene.run(shell)

@@ -124,7 +124,9 @@ def test_of_stdin_rawr_itself_reads_nothing(scene: Scene, runner: str) -> None:
 @needs_proc
 def test_odd_and_long_arguments_arrive_byte_for_byte(scene: Scene, runner: str) -> None:
     rawr, cli = prepare(scene, runner, "#!/bin/sh\ncat /proc/$$/cmdline\nexit\n")
-    words = ["", "a b", "*", "\n", "\\", "--", "-n", os.fsdecode(b"\xff\xfe"), "x" * 100_000, "", "$(id)", "ü"]
+    words = ["", "a b", "*", "\n", "\\", "--", "-n", "x" * 100_000, "", "$(id)", "ü"]
+    if runner != "yash":  # which holds only characters of the locale
+        words.append(os.fsdecode(b"\xff\xfe"))
     assert output(scene, rawr, *words) == b"\0".join(os.fsencode(word) for word in ["/bin/sh", str(cli), *words, ""])
 
 
@@ -251,4 +253,5 @@ def test_the_shells_of_the_table_are_the_shells_that_they_say(scene: Scene, shel
     probe.chmod(0o755)
     told = output(scene, probe).decode()
     wanted = {"bash": r"^\d", "bash-posix": r"^\d(.|\n)*posix\s+on", "zsh": r"^\d", "mksh": "MIRBSD|LEGACY"}
+    wanted["ksh"] = r"93u\+"
     assert re.search(wanted.get(shell, r"^\n"), told) and SHELLS[shell][0] in os.path.realpath(interpreter.split()[0])
