@@ -71,6 +71,18 @@ def now() -> str:
 # -- JSON --------------------------------------------------------------------
 
 
+def parse(data: bytes) -> Any:
+    """What ``JSON.parse`` reads; raises ValueError, and RecursionError for what is nested too deeply."""
+    import json
+
+    # json.loads would also take UTF-16, NaN and Infinity.
+    return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def stringify(value: object) -> str:
     """``JSON.stringify(value, null, 2)``, but that an integer beyond 2**53 keeps its digits.
 

@@ -7,10 +7,9 @@ import os
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, log, show
-from rawr_install.demo import tour as story
-from rawr_install.demo.tour import STORY, Taken
+from rawr_install.demo.tour import STORY, Taken, clear, prepare, take
 from rawr_install.errors import RawrError
-from rawr_install.report import Line, Span
+from rawr_install.report import Line, Span, to_json
 
 WHAT_NEXT = """
 That was all real: the same commands work in your own workspace.
@@ -38,14 +37,14 @@ def tour(ctx: click.Context, keep: bool) -> Result:
     are made, whose CLI is a small shell program, so neither Bun nor a checkout
     is needed. Ends with exit code 1 if a step does not do what it says.
     """
-    home = story.prepare()
+    home = prepare()
     try:
         taken = _walk(home, as_json=JSON_KEY in ctx.meta)
     finally:
-        gone = keep or story.clear(home)
-    data = {"home": home, "kept": keep, "planned": len(STORY), "steps": [each.to_json() for each in taken]}
+        gone = keep or clear(home)
+    data = {"home": home, "kept": keep, "planned": len(STORY), "steps": to_json(taken)}
     warnings = [] if gone else [f"{home} could not be removed whole"]
-    if not taken[-1].passed:
+    if not taken[-1].pass_:
         return Result(warnings=warnings, error=_failed(taken[-1], data))
     return Result(data, _ending(home, keep), warnings)
 
@@ -55,19 +54,19 @@ def _walk(home: str, as_json: bool) -> list[Taken]:
     taken: list[Taken] = []
     if not as_json:
         show([f"A tour in a throw-away home (~): {home}", "Two sample workspaces are in it: alpha and beta."])
-    for each in story.take(home, os.environ):
+    for each in take(home, os.environ):
         taken.append(each)
         if as_json:
-            log(f"tour: {len(taken)}/{len(STORY)} {each.step.title}")
+            log(f"tour: {len(taken)}/{len(STORY)} {each.title}")
         else:
             show(_shown(len(taken), each))
     return taken
 
 
 def _shown(number: int, taken: Taken) -> list[Line]:
-    ending = [f"(exit code {taken.code})"] if taken.code else []
-    title = f"[{number}/{len(STORY)}] {taken.step.title}"
-    return ["", title, Span(story.prompt(taken.step), "bold"), *taken.output.splitlines(), *ending]
+    ending = [f"(exit code {taken.exit_code})"] if taken.exit_code else []
+    title = f"[{number}/{len(STORY)}] {taken.title}"
+    return ["", title, Span(taken.prompt, "bold"), *taken.output.splitlines(), *ending]
 
 
 def _ending(home: str, keep: bool) -> list[str]:
@@ -76,11 +75,9 @@ def _ending(home: str, keep: bool) -> list[str]:
 
 
 def _failed(taken: Taken, data: dict[str, object]) -> RawrError:
-    wanted = f"exit code {taken.step.code}"
-    if taken.missing:
-        wanted += " and " + ", ".join(repr(text) for text in taken.missing)
+    wanted = " and ".join((f"exit code {taken.expected_exit_code}", *map(repr, taken.missing)))
     return RawrError(
-        f"The step “{taken.step.title}” did not do what it says: wanted {wanted}, got exit code {taken.code}.",
+        f"The step “{taken.title}” did not do what it says: wanted {wanted}, got exit code {taken.exit_code}.",
         code="TOUR_FAILED",
         hint="rawr-install tour --keep, then look into its home; please report what you see",
         details=data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,8 +15,9 @@ from rawr_install.dispatch.locate import find_workspace
 from rawr_install.install import policy
 from rawr_install.plugins import gate, web
 from rawr_install.plugins.catalog import Catalog, discover
-from rawr_install.plugins.web import EnableOptions, EnableResult
-from rawr_install.state import store as state
+from rawr_install.plugins.web import DisableResult, EnableOptions, EnableResult
+from rawr_install.report import to_json
+from rawr_install.state.store import get_repo_state
 
 LITERAL = "rawr_install.literal"  # in click's ctx.meta: the id came after "--"
 
@@ -84,8 +85,8 @@ def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -
             return gate.run_gate(root, wanted.risk, os.environ, waiting=progress, log=log, **flags)
 
         if everything:
-            return _all_result(web.enable_all(root, catalog, wanted, ask), wanted)
-        return _switched("enabled", web.enable(root, catalog, plugin_id, wanted, ask), wanted.dry_run)
+            return _all_result(web.enable_all(root, catalog, wanted, ask))
+        return _switched("enabled", web.enable(root, catalog, plugin_id, wanted, ask))
 
 
 @command("disable", changes=True, epilog="rawr-install plugins web disable @rawr/plugin-mfe")
@@ -94,7 +95,7 @@ def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -
 def web_disable(plugin_id: str, workspace: str | None, yes: bool, dry_run: bool) -> Result:
     """Disable a web plugin; nothing is asked for that."""
     root = _root_to_change(workspace)
-    return _switched("disabled", web.disable(root, _catalog(root), plugin_id, dry_run), dry_run)
+    return _switched("disabled", web.disable(root, _catalog(root), plugin_id, dry_run))
 
 
 for _made in (web_list, web_status, web_enable, web_disable):
@@ -109,7 +110,7 @@ def _root_to_change(workspace: str | None) -> str:
 
 def _shown(workspace: str | None, gone: bool) -> Result:
     root = find_workspace(workspace, os.environ)
-    catalog, found = _catalog(root), state.get_repo_state(root)
+    catalog, found = _catalog(root), get_repo_state(root)
     rows = web.rows(catalog, found, gone)
     excluded = sum(plugin.kind != "web" for plugin in catalog.plugins)
     data = {"workspaceRoot": root, "plugins": rows, "excludedCount": excluded, "state": found}
@@ -124,28 +125,22 @@ def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
     return str(row["id"]), "enabled" if row["enabled"] else "disabled", runtime
 
 
-def _switched(verb: str, done: EnableResult, dry_run: bool) -> Result:
-    name = str(done.data["pluginId"])
-    head = f"forced enable: {name}" if done.forced else f"{verb}: {name}"
-    return Result(done.data, [head, *_not_scanned(done), _persisted(done, dry_run)])
+def _switched(verb: str, done: DisableResult) -> Result:
+    forced = isinstance(done, EnableResult) and done.forced
+    head = f"forced enable: {done.plugin_id}" if forced else f"{verb}: {done.plugin_id}"
+    not_scanned = done.not_scanned if isinstance(done, EnableResult) else ()
+    return Result(to_json(done), [head, *_ending(not_scanned, done.dry_run, done.changed)])
 
 
-def _all_result(done: EnableResult, asked: EnableOptions) -> Result:
-    data = done.data
-    lines = [f"planned: {data['plannedCount']}", f"skipped: {data['skippedCount']}"]
-    if done.forced:
-        lines.append(f"forced: {data['plannedCount']}")
-    return Result(data, [*lines, *_not_scanned(done), _persisted(done, asked.dry_run)])
+def _all_result(done: web.EnableAllResult) -> Result:
+    forced = [f"forced: {done.planned_count}"] if done.forced else []
+    lines = [f"planned: {done.planned_count}", f"skipped: {done.skipped_count}", *forced]
+    return Result(to_json(done), [*lines, *_ending(done.not_scanned, done.dry_run, done.changed)])
 
 
-def _not_scanned(done: EnableResult) -> list[str]:
-    return [f"not scanned: {each}" for each in done.not_scanned]
-
-
-def _persisted(done: EnableResult, dry_run: bool) -> str:
-    if dry_run:
-        return "dry-run: no state persisted"
-    return "persisted: .rawr/state/state.json" if done.changed else "unchanged: .rawr/state/state.json"
+def _ending(not_scanned: Sequence[str], dry_run: bool, changed: bool) -> list[str]:
+    written = f"{'persisted' if changed else 'unchanged'}: .rawr/state/state.json"
+    return [*(f"not scanned: {each}" for each in not_scanned), "dry-run: no state persisted" if dry_run else written]
 
 
 def _catalog(root: str) -> Catalog:

@@ -38,30 +38,27 @@ class Step:
 class Taken:
     """A step that was run; ``missing`` are the expected texts that its output lacks."""
 
-    step: Step
-    code: int
+    title: str
+    folder: str
+    argv: tuple[str, ...]
+    exit_code: int
+    expected_exit_code: int
     output: str
+    missing: tuple[str, ...]
+    pass_: bool
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        words = " ".join(self.output.split())  # wrapped lines count as one
-        return tuple(text for text in self.step.shows if text not in words)
+    def prompt(self) -> str:
+        """The command as it would be typed."""
+        return f"{self.folder} $ {shlex.join(self.argv)}"
 
-    @property
-    def passed(self) -> bool:
-        return self.code == self.step.code and not self.missing
 
-    def to_json(self) -> dict[str, object]:
-        return {
-            "title": self.step.title,
-            "folder": os.path.join("~", self.step.folder) if self.step.folder else "~",
-            "argv": list(self.step.argv),
-            "exitCode": self.code,
-            "expectedExitCode": self.step.code,
-            "output": self.output,
-            "missing": list(self.missing),
-            "pass": self.passed,
-        }
+def judge(step: Step, code: int, output: str) -> Taken:
+    """``step`` with what it came to."""
+    words = " ".join(output.split())  # wrapped lines count as one
+    missing = tuple(text for text in step.shows if text not in words)
+    folder = os.path.join("~", step.folder).rstrip("/")
+    return Taken(step.title, folder, step.argv, code, step.code, output, missing, code == step.code and not missing)
 
 
 def _toolkit(words: str) -> tuple[str, ...]:
@@ -131,17 +128,14 @@ def take(home: str, environ: Mapping[str, str]) -> Iterator[Taken]:
     for step in STORY:
         taken = _run(step, home, env)
         yield taken
-        if not taken.passed:
+        if not taken.pass_:
             return
 
 
 def environment(home: str, scripts: str, environ: Mapping[str, str]) -> dict[str, str]:
     """The steps' environment: the throw-away home, a PATH of its own, and nothing that leads elsewhere."""
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith(("RAWR_", "XDG_", "BUN_", "GIT_", "FORCE_COLOR"))
-    }
+    dropped = ("RAWR_", "XDG_", "BUN_", "GIT_", "FORCE_COLOR")
+    kept = {name: value for name, value in environ.items() if not name.startswith(dropped)}
     path = os.pathsep.join((scripts, os.path.join(home, ".bun", "bin"), os.defpath))
     return {**kept, "HOME": home, "PATH": path}
 
@@ -156,13 +150,10 @@ def scripts_folder() -> str:
     started = [os.path.dirname(os.path.abspath(sys.argv[0]))] if named else []
     places = [*started, os.path.dirname(sys.executable), sysconfig.get_path("scripts")]
     places += [sysconfig.get_path("scripts", scheme) for scheme in sysconfig.get_scheme_names() if "user" in scheme]
-    for folder in (
-        *places,
-        *(os.path.dirname(os.path.realpath(os.path.join(place, "rawr-install"))) for place in places),
-    ):
-        if entry.look(os.path.join(folder, "rawr")).kind == "shim" and os.access(
-            os.path.join(folder, "rawr-install"), os.X_OK
-        ):
+    places += [os.path.dirname(os.path.realpath(os.path.join(place, "rawr-install"))) for place in places]
+    for folder in places:
+        executable = os.access(os.path.join(folder, "rawr-install"), os.X_OK)
+        if executable and entry.look(os.path.join(folder, "rawr")).kind == "shim":
             return folder
     raise RawrError(
         f"The commands rawr and rawr-install are not beside {sys.executable}.",
@@ -186,16 +177,11 @@ def _run(step: Step, home: str, env: dict[str, str]) -> Taken:
             timeout=STEP_SECONDS,
         )
     except subprocess.TimeoutExpired as late:
-        return Taken(step, 124, f"{_text(late.stdout)}(no end within {STEP_SECONDS:.0f} s)\n")
+        return judge(step, 124, f"{_text(late.stdout)}(no end within {STEP_SECONDS:.0f} s)\n")
     except OSError as error:
-        return Taken(step, 127, f"{step.argv[0]} cannot be started: {error}\n")
-    return Taken(step, done.returncode, _text(done.stdout))
+        return judge(step, 127, f"{step.argv[0]} cannot be started: {error}\n")
+    return judge(step, done.returncode, _text(done.stdout))
 
 
 def _text(output: bytes | None) -> str:
     return (output or b"").decode("utf-8", "replace")
-
-
-def prompt(step: Step) -> str:
-    """The step's command as it would be typed."""
-    return f"~/{step.folder} $ ".replace("~/ ", "~ ") + shlex.join(step.argv)

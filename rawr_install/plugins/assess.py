@@ -11,7 +11,6 @@ plugin, the core plugin; then the kinds that we add: ``manifest_corrupt``,
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ class LinkFacts:
     @cached_property
     def expected(self) -> dict[str, str]:
         """Plugin name -> the root that its link should have, in the catalog's order."""
-        return linkable(self.catalog)
+        return self.catalog.linkable
 
     @cached_property
     def actual(self) -> dict[str, Link]:
@@ -59,29 +58,11 @@ class LinkFacts:
         return {link.name: link for link in self.manifest.links}
 
 
-def linkable(catalog: Catalog) -> dict[str, str]:
-    """Name and root of every plugin that the plugin manager should link."""
-    return {plugin.id: plugin.path for plugin in catalog.plugins if plugin.linkable}
-
-
-class Action(NamedTuple):
-    """One step and why."""
-
-    step: Step
-    reason: str
-
-    @property
-    def command(self) -> str:
-        if self.step.verb == "uninstall":
-            return f"rawr plugins uninstall {self.step.name}"
-        return f"rawr plugins link {json.dumps(self.step.root, ensure_ascii=False)} --install"
-
-
 class Fault(NamedTuple):
     """One issue and what mends it."""
 
     issue: Issue
-    actions: tuple[Action, ...] = ()
+    actions: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +70,7 @@ class Assessment:
     """The issues, in order, and the steps that mend those that can be mended."""
 
     issues: tuple[Issue, ...]
-    actions: tuple[Action, ...]
+    actions: tuple[Step, ...]
 
     @property
     def status(self) -> str:
@@ -117,9 +98,8 @@ def assess(facts: LinkFacts) -> Assessment:
     """Compare the links that the workspace expects with those that the manifest has."""
     faults = [*_link_faults(facts), *_legacy_faults(facts), *_core_faults(facts), *_our_faults(facts)]
     # No action comes twice: a name is expected once, and has one fault of a kind.
-    return Assessment(
-        tuple(fault.issue for fault in faults), tuple(action for fault in faults for action in fault.actions)
-    )
+    actions = tuple(action for fault in faults for action in fault.actions)
+    return Assessment(tuple(fault.issue for fault in faults), actions)
 
 
 def _issue(kind: str, name: str | None, message: str, fixable: bool, **roots: str | None) -> Issue:
@@ -147,9 +127,8 @@ def _link_faults(facts: LinkFacts) -> Iterator[Fault]:
             continue
         message, reason = (text.format(name=name, type=actual.type if actual else "") for text in _WORDS[kind])
         roots = {"expectedRoot": root, **({"actualRoot": actual.root} if actual else {})}
-        first = (_uninstall(name, f"Remove stale link for {name}"),) if kind == "stale_link" else ()
-        actions = (*first, Action(Step("link", name, root), reason))
-        yield Fault(_issue(kind, name, message, True, **roots), actions)
+        steps = [Step("uninstall", name, reason=f"Remove stale link for {name}")] if kind == "stale_link" else []
+        yield Fault(_issue(kind, name, message, True, **roots), (*steps, Step("link", name, root, reason)))
 
 
 def _link_kind(root: str, actual: Link | None, targets: Mapping[str, Identity | None]) -> str | None:
@@ -165,17 +144,13 @@ def _link_kind(root: str, actual: Link | None, targets: Mapping[str, Identity | 
     return None if target == targets.get(root) else "path_mismatch"
 
 
-def _uninstall(name: str, reason: str) -> Action:
-    return Action(Step("uninstall", name), reason)
-
-
 def _legacy_faults(facts: LinkFacts) -> Iterator[Fault]:
     for name in LEGACY_PLUGINS:
         if name not in facts.actual:
             continue
         root = facts.actual[name].root
         present = _issue("legacy_present", name, f"Legacy sync plugin is still linked: {name}", True, actualRoot=root)
-        yield Fault(present, (_uninstall(name, f"Remove legacy sync provider {name}"),))
+        yield Fault(present, (Step("uninstall", name, reason=f"Remove legacy sync provider {name}"),))
         if CORE_PLUGIN in facts.actual or CORE_PLUGIN in (facts.runtime or ()):
             text = f"Legacy and canonical sync providers overlap ({name} + {CORE_PLUGIN})"
             yield Fault(_issue("legacy_overlap", name, text, True, actualRoot=root))
@@ -203,8 +178,7 @@ def _our_faults(facts: LinkFacts) -> Iterator[Fault]:
 
 
 def _orphans(facts: LinkFacts) -> Iterator[Link]:
-    broken = {violation.id for violation in facts.catalog.violations}
-    broken |= {violation.path for violation in facts.catalog.violations}
+    broken = {name for violation in facts.catalog.violations for name in (violation.id, violation.path)}
     known = {*facts.expected, *LEGACY_PLUGINS, *broken}
     for link in facts.actual.values():
         if link.type == "link" and link.name not in known and link.root not in broken:

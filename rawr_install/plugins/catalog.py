@@ -16,14 +16,15 @@ Rules:
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rawr_install import ecmascript
 from rawr_install.ecmascript import collation, trim
-from rawr_install.plugins import package_json
+from rawr_install.errors import os_error_name
+from rawr_install.files import read_regular
 
 KIND_OF = {"cli": "toolkit", "agents": "agent", "web": "web", "api": "api", "workflows": "workflows"}
 FORBIDDEN = ("templateRole", "channel", "publishTier", "published")
@@ -47,12 +48,11 @@ class Plugin(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """One plugin that breaks the contract, and how; ``group`` is the folder it is in, ``manifest`` the file to mend."""
+    """One plugin that breaks the contract, and how; ``group`` is the folder it is in."""
 
     id: str
     group: str
     path: str
-    manifest: str
     message: str
 
 
@@ -62,6 +62,11 @@ class Catalog:
 
     plugins: tuple[Plugin, ...]
     violations: tuple[Violation, ...]
+
+    @property
+    def linkable(self) -> dict[str, str]:
+        """Name and root of every plugin that the plugin manager should link."""
+        return {plugin.id: plugin.path for plugin in self.plugins if plugin.linkable}
 
     def find(self, wanted: str) -> Plugin | None:
         """The plugin with that id, else the one in the folder of that name."""
@@ -77,20 +82,15 @@ class _BrokenError(Exception):
         self.name = name
 
 
-def discover(root: str, progress: Callable[[int], None] | None = None) -> Catalog:
+def discover(root: str, progress: Callable[[int], None] = lambda _number: None) -> Catalog:
     """Find every plugin of the workspace ``root``; ``progress`` hears how many were read. Never raises for a plugin."""
-    plugins: list[Plugin] = []
-    violations: list[Violation] = []
-    for number, found in enumerate(_read_all(root), 1):
-        if isinstance(found, Plugin):
-            plugins.append(found)
-        else:
-            violations.append(found)
-        if progress:
-            progress(number)
-    plugins.sort(key=lambda plugin: collation(plugin.id))
-    violations.sort(key=lambda violation: collation(violation.id))
-    return Catalog(tuple(plugins), tuple(violations))
+    found = []
+    for number, each in enumerate(_read_all(root), 1):
+        found.append(each)
+        progress(number)
+    found.sort(key=lambda each: collation(each.id))
+    plugins = tuple(each for each in found if isinstance(each, Plugin))
+    return Catalog(plugins, tuple(each for each in found if isinstance(each, Violation)))
 
 
 def _read_all(root: str) -> Iterator[Plugin | Violation]:
@@ -101,7 +101,8 @@ def _read_all(root: str) -> Iterator[Plugin | Violation]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            yield Violation(f"plugins/{group}", group, parent, parent, f"{parent} cannot be listed ({_reason(error)})")
+            said = f"{parent} cannot be listed ({_reason(error)})"
+            yield Violation(f"plugins/{group}", group, parent, said)
             continue
         for folder in folders:
             if found := _read_one(parent, folder, group):
@@ -122,21 +123,22 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None:
     path = f"{parent}{os.sep}{folder}"
-    manifest = f"{path}{os.sep}package.json"
     folder = os.fsencode(folder).decode("utf-8", "surrogateescape")  # as an id, it is UTF-8 in every locale
     try:
-        data = package_json.read(manifest, LIMIT)
+        data = read_regular(_manifest(path), LIMIT)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        return Violation(folder, group, path, manifest, f"Failed to read plugin manifest {manifest}: {_reason(error)}")
+    except OSError as error:
+        return Violation(folder, group, path, f"Failed to read plugin manifest {_manifest(path)}: {_reason(error)}")
     return parse(data, path, folder, group)
 
 
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError) and error.errno:
-        return f"{errno.errorcode.get(error.errno, error.errno)}, {os.strerror(error.errno)}"
-    return str(error)
+def _manifest(path: str) -> str:
+    return f"{path}{os.sep}package.json"
+
+
+def _reason(error: OSError) -> str:
+    return f"{os_error_name(error)}, {error.strerror}"
 
 
 # -- the contract, pure ------------------------------------------------------
@@ -144,16 +146,13 @@ def _reason(error: OSError | ValueError) -> str:
 
 def parse(data: bytes, path: str, folder: str, group: str) -> Plugin | Violation:
     """Judge one manifest: ``data`` is the ``package.json`` of ``path``, the folder ``folder`` under ``group``."""
-    manifest = f"{path}{os.sep}package.json"
     try:
-        document = package_json.decode(data)
-    except (ValueError, RecursionError) as error:
-        return Violation(folder, group, path, manifest, f"Failed to parse plugin manifest {manifest}: {error}")
-    try:
-        return _plugin(document, path, folder, KIND_OF[group], group)
+        return _plugin(ecmascript.parse(data), path, folder, KIND_OF[group], group)
     except _BrokenError as broken:
-        message = f"Plugin manifest contract violation at {manifest}: {broken}"
-        return Violation(broken.name or folder, group, path, manifest, message)
+        message = f"Plugin manifest contract violation at {_manifest(path)}: {broken}"
+        return Violation(broken.name or folder, group, path, message)
+    except (ValueError, RecursionError) as error:
+        return Violation(folder, group, path, f"Failed to parse plugin manifest {_manifest(path)}: {error}")
 
 
 def _plugin(document: object, path: str, folder: str, kind: str, group: str) -> Plugin:
@@ -161,51 +160,38 @@ def _plugin(document: object, path: str, folder: str, kind: str, group: str) -> 
         raise _BrokenError("manifest must be a JSON object")
     name = document.get("name")
     name = name if isinstance(name, str) and name else None
-    capability = _capability(document.get("rawr"), kind, group, name)
-    return Plugin(
-        name or folder,
-        kind,
-        capability,
-        folder,
-        path,
-        linkable=kind == "toolkit" and _has_commands(document.get("oclif")),
-        runtime_web=kind == "web" and _exports_runtime(document.get("exports")),
-        name=name,
-    )
+    try:
+        capability = _capability(document.get("rawr"), kind, group)
+    except _BrokenError as broken:
+        raise _BrokenError(str(broken), name) from None
+    linkable = kind == "toolkit" and _has_commands(document.get("oclif"))
+    runtime_web = kind == "web" and _exports_runtime(document.get("exports"))
+    return Plugin(name or folder, kind, capability, folder, path, linkable, runtime_web, name)
 
 
-def _capability(rawr: object, kind: str, group: str, name: str | None) -> str:
+def _capability(rawr: object, kind: str, group: str) -> str:
     if not isinstance(rawr, dict):
-        raise _BrokenError("required rawr object is missing", name)
+        raise _BrokenError("required rawr object is missing")
     for key in FORBIDDEN:
         if key in rawr:
-            raise _BrokenError(f"forbidden rawr.{key} is present", name)
-    if rawr.get("kind") != kind:
-        raise _BrokenError(_wrong_kind(rawr.get("kind"), kind, group), name)
-    capability = rawr.get("capability")
-    capability = trim(capability) if isinstance(capability, str) else ""
-    if not capability:
-        raise _BrokenError("required rawr.capability is missing", name)
-    return capability
-
-
-def _wrong_kind(found: object, kind: str, group: str) -> str:
+            raise _BrokenError(f"forbidden rawr.{key} is present")
+    found = rawr.get("kind")
     if not isinstance(found, str) or not found:
-        return "required rawr.kind is missing"
+        raise _BrokenError("required rawr.kind is missing")
     if found not in KIND_OF.values():
-        return f'invalid rawr.kind "{found}"'
-    return f'rawr.kind must be "{kind}" for plugins/{group}/*'
+        raise _BrokenError(f'invalid rawr.kind "{found}"')
+    if found != kind:
+        raise _BrokenError(f'rawr.kind must be "{kind}" for plugins/{group}/*')
+    capability = rawr.get("capability")
+    if not isinstance(capability, str) or not trim(capability):
+        raise _BrokenError("required rawr.capability is missing")
+    return trim(capability)
 
 
 def _has_commands(oclif: object) -> bool:
     typescript = oclif.get("typescript") if isinstance(oclif, dict) else None
-    if not isinstance(oclif, dict) or not isinstance(typescript, dict):
-        return False
-    return _is_text(oclif.get("commands")) and _is_text(typescript.get("commands"))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
+    places = [each.get("commands") for each in (oclif, typescript) if isinstance(each, dict)]
+    return len(places) == 2 and all(isinstance(place, str) and place for place in places)
 
 
 def _exports_runtime(exports: object) -> bool:

@@ -38,8 +38,10 @@ from typing import Any
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
 from rawr_install.events.log import for_child
+from rawr_install.report import to_json
 
 RISKS = ("strict", "balanced", "permissive", "off")
+DEFAULT_RISK = "balanced"
 TIMEOUT = 600.0  # seconds
 _TICK = 0.25  # seconds between two signs of life
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -49,21 +51,24 @@ _NO_GATE_CODES = (
     *("NOT_IMPLEMENTED", "UNKNOWN_COMMAND", "COMMAND_NOT_FOUND"),
     *("MODULE_NOT_FOUND", "ERR_MODULE_NOT_FOUND"),  # Node's and Bun's
 )
-DEFAULT_RISK = "balanced"
 
 
 @dataclass(frozen=True)
 class GateResult:
     """What the gate said: ``outcome`` is ``allowed``, ``blocked`` or ``absent``; ``report`` is its own, if any.
 
-    ``risk`` is the tolerance that its findings were compared with.
+    The findings were compared with ``risk_tolerance``.
     """
 
     outcome: str
     reason: str
     exit_code: int | None = None
     report: Mapping[str, Any] | None = None
-    risk: str = DEFAULT_RISK
+    risk_tolerance: str = DEFAULT_RISK
+
+    @property
+    def allowed(self) -> bool:
+        return self.outcome == "allowed"
 
     @property
     def not_scanned(self) -> list[str]:
@@ -73,53 +78,44 @@ class GateResult:
 
     def evaluation(self) -> dict[str, object]:
         """The result as the wire's documents carry it."""
-        return {
-            "allowed": self.outcome == "allowed",
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "exitCode": self.exit_code,
-            "report": self.report,
-            "notScanned": self.not_scanned,
-        }
+        return {"allowed": self.allowed, **to_json(self), "notScanned": self.not_scanned}
 
 
 def interpret(exit_code: int, output: bytes, risk: str) -> GateResult:
     """Judge a gate that ended with ``exit_code`` (negative: the signal that ended it) and printed ``output``. Pure."""
     document = _document(output)
-    error, report = document.get("error"), _report(document)
-    code = error.get("code") if isinstance(error, dict) else None
+    error, report = document.get("error"), _object(document.get("data")).get("report")
+    report = report if isinstance(report, dict) else None
     silent = exit_code in (0, 1) and report is None and (error is None or exit_code == 0)
-    if silent or exit_code in _NO_GATE_EXITS or code in _NO_GATE_CODES:
-        return GateResult("absent", f"it has no working `security check` (exit {exit_code})", exit_code, risk=risk)
-    if exit_code not in (0, 1):
-        return GateResult("blocked", f"the gate itself failed (exit {exit_code})", exit_code, risk=risk)
-    if exit_code == 0 and report and report.get("ok") is not False:
-        return GateResult("allowed", "the gate found nothing", exit_code, report, risk)
-    return _compare_severity(exit_code, report, risk)
-
-
-def _compare_severity(exit_code: int, report: Mapping[str, Any] | None, risk: str) -> GateResult:
-    worst = max((_rank(finding) for finding in _findings(report)), default=None)
-    if worst is None:
-        outcome = "allowed" if risk == "off" else "blocked"
-        return GateResult(outcome, "the gate said no and named no finding", exit_code, report, risk)
-    outcome = "allowed" if worst <= _ALLOWED_UP_TO[risk] else "blocked"
-    reason = f"the worst finding is {_SEVERITIES[worst]}, the tolerance {risk}"
+    if silent or exit_code in _NO_GATE_EXITS or _object(error).get("code") in _NO_GATE_CODES:
+        outcome, reason = "absent", f"it has no working `security check` (exit {exit_code})"
+    elif exit_code not in (0, 1):
+        outcome, reason = "blocked", f"the gate itself failed (exit {exit_code})"
+    elif exit_code == 0 and report and report.get("ok") is not False:
+        outcome, reason = "allowed", "the gate found nothing"
+    else:
+        outcome, reason = _compare_severity(report, risk)
     return GateResult(outcome, reason, exit_code, report, risk)
+
+
+def _compare_severity(report: Mapping[str, Any] | None, risk: str) -> tuple[str, str]:
+    worst = max(map(_rank, _findings(report)), default=None)
+    if worst is None:
+        return "allowed" if risk == "off" else "blocked", "the gate said no and named no finding"
+    outcome = "allowed" if worst <= _ALLOWED_UP_TO[risk] else "blocked"
+    return outcome, f"the worst finding is {_SEVERITIES[worst]}, the tolerance {risk}"
 
 
 def _document(output: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(output)
+        return _object(json.loads(output))
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
-def _report(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    data = document.get("data")
-    report = data.get("report") if isinstance(data, dict) else None
-    return report if isinstance(report, dict) else None
+def _object(value: object) -> dict[str, Any]:
+    """``value`` where it is an object; else an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def _findings(report: Mapping[str, Any] | None) -> list[Any]:
@@ -156,9 +152,9 @@ def run_gate(
         words = ["--staged"] * staged + ["--dry-run"] * dry_run
         exit_code, output, errors = cli.ask("security", "check", "--json", *words)
     except TimeoutError:  # before OSError, whose kind it is
-        return GateResult("blocked", f"the gate did not answer within {TIMEOUT:g} s", risk=risk)
+        return GateResult("blocked", f"the gate did not answer within {TIMEOUT:g} s", risk_tolerance=risk)
     except OSError as error:
-        return GateResult("absent", f"{cli.path} cannot be started ({error.strerror})", risk=risk)
+        return GateResult("absent", f"{cli.path} cannot be started ({error.strerror})", risk_tolerance=risk)
     found = interpret(exit_code, output, risk)
     if found.outcome != "absent":
         for line in errors.decode("utf-8", "replace").splitlines():
@@ -181,11 +177,10 @@ class _Cli:
             exit_code, output, _ = self.ask("config", "show", "--json")
         except OSError:  # TimeoutError is one
             return None
-        data = _document(output).get("data")
-        if exit_code != 0 or not isinstance(data, dict) or "config" not in data:
+        data = _object(_document(output).get("data"))
+        if exit_code != 0 or "config" not in data:
             return None
-        plugins = (data["config"] or {}).get("plugins") if isinstance(data["config"] or {}, dict) else None
-        named = plugins.get("defaultRiskTolerance", DEFAULT_RISK) if isinstance(plugins, dict) else DEFAULT_RISK
+        named = _object(_object(data["config"]).get("plugins")).get("defaultRiskTolerance", DEFAULT_RISK)
         return named if named in RISKS else None
 
     def ask(self, *words: str) -> tuple[int, bytes, bytes]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from rawr_install.dispatch.workspace import read_owner
 from rawr_install.ecmascript import collation
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.paths import Paths
 from rawr_install.plugins import manifest
-from rawr_install.plugins.assess import Assessment, Identity, Issue, LinkFacts, assess, choose_root, linkable
+from rawr_install.plugins.assess import Assessment, Identity, Issue, LinkFacts, assess, choose_root
 from rawr_install.plugins.catalog import discover
 from rawr_install.plugins.manifest import Link
 
 
-class _Report(TypedDict):
+class InstallState(TypedDict):
+    """The wire's report; ``notes`` (ours) is there when something besides issues has to be said."""
+
     status: str
     inSync: bool
     canonicalWorkspaceRoot: str
@@ -31,12 +33,7 @@ class _Report(TypedDict):
     issues: list[Issue]
     actions: list[dict[str, str]]
     summary: dict[str, int]
-
-
-class InstallState(_Report, total=False):
-    """The wire's report; ``notes`` (ours) is there when something besides issues has to be said."""
-
-    notes: list[str]
+    notes: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)
@@ -80,26 +77,19 @@ def read_facts(
     runtime_plugins: Iterable[Mapping[str, object]] | None = None,
     oclif_data_dir: str | os.PathLike[str] | None = None,
     allow_global_owner_fallback: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda _number: None,
 ) -> LinkFacts:
     """Read workspace, manifest and link targets once; raises UsageError ``NOT_A_WORKSPACE`` for a missing root."""
     root = os.path.abspath(os.fspath(workspace_root))
     if not os.path.isdir(root):
         raise UsageError(f"{root} is not a folder.", code="NOT_A_WORKSPACE", hint="name the root folder of a workspace")
-    owner = read_owner(_places().owner_file) if allow_global_owner_fallback else None
+    owner = read_owner(Paths.from_environ(os.environ).owner_file) if allow_global_owner_fallback else None
     canonical = choose_root(root, owner)
     catalog = discover(canonical.root, progress)
-    installed = manifest.read(os.path.join(_data_dir(oclif_data_dir), "package.json"))
-    targets = _targets(installed.links, linkable(catalog))
+    data_dir = os.fspath(oclif_data_dir) if oclif_data_dir else Paths.from_environ(os.environ).plugin_manager_dir
+    installed = manifest.read(os.path.join(os.path.abspath(data_dir), "package.json"))
+    targets = _targets(installed.links, catalog.linkable)
     return LinkFacts(canonical, catalog, installed, targets, _runtime_names(runtime_plugins))
-
-
-def _places() -> Paths:
-    return Paths.from_environ(os.environ)
-
-
-def _data_dir(given: str | os.PathLike[str] | None) -> str:
-    return os.path.abspath(os.fspath(given) if given else _places().plugin_manager_dir)
 
 
 def _runtime_names(plugins: Iterable[Mapping[str, object]] | None) -> frozenset[str] | None:

@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rawr_install import ecmascript
 from rawr_install.encoding import from_wire, to_wire
-from rawr_install.plugins import package_json
+from rawr_install.files import read_regular
 
 LIMIT = 8 << 20
 # What the plugin manager itself writes when it makes the file.
@@ -39,11 +40,19 @@ class Link(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One change: ``link`` a name to a root, or ``uninstall`` a name."""
+    """One change and why: ``link`` a name to a root, or ``uninstall`` a name."""
 
     verb: str
     name: str
     root: str = ""
+    reason: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command of the workspace CLI that does the same (wire)."""
+        if self.verb == "uninstall":
+            return f"rawr plugins uninstall {self.name}"
+        return f"rawr plugins link {json.dumps(self.root, ensure_ascii=False)} --install"
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,18 @@ class Manifest:
 def read(path: str) -> Manifest:
     """Read the manifest at ``path``; never raises. A missing file is an empty manifest without ``data``."""
     try:
-        return parse(package_json.read(path, LIMIT), path)
+        return parse(read_regular(path, LIMIT), path)
     except FileNotFoundError:
         # A dangling link is not an absent file: a repair would write beside what somebody set up.
         return Manifest(path, problem="it is a link that leads nowhere" if os.path.islink(path) else None)
-    except (OSError, ValueError) as error:
-        return Manifest(path, problem=f"it cannot be read ({getattr(error, 'strerror', None) or error})")
+    except OSError as error:
+        return Manifest(path, problem=f"it cannot be read ({error.strerror})")
 
 
 def parse(data: bytes, path: str) -> Manifest:
     """Judge the manifest's bytes; ``path`` is where relative roots start."""
     try:
-        entries = _entries(package_json.decode(data))
+        entries = _entries(ecmascript.parse(data))
     except (ValueError, RecursionError) as error:
         return Manifest(path, problem=str(error), data=data)
     folder = os.path.dirname(path)

@@ -13,19 +13,18 @@ comparison and the rename.
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rawr_install import atomic
-from rawr_install.errors import RawrError, RefusedError
-from rawr_install.machine import lock as machine
+from rawr_install.errors import RawrError, RefusedError, os_error_in_words
+from rawr_install.machine.lock import WAIT, locked
 from rawr_install.plugins import manifest
-from rawr_install.plugins.assess import Assessment, LinkFacts, assess
-from rawr_install.plugins.install_state import InstallState, RepairResult, report
-from rawr_install.plugins.manifest import Manifest
+from rawr_install.plugins.assess import LinkFacts, assess
+from rawr_install.plugins.install_state import RepairResult, report
+from rawr_install.plugins.manifest import Manifest, Step
 
 TRIES = 5
 
@@ -34,60 +33,55 @@ class _OvertakenError(Exception):
     """The manifest changed between reading and writing."""
 
 
-Read = Callable[[], LinkFacts]
+class _Look:
+    """What one look at the links found, and how a repair ends that comes no further."""
+
+    def __init__(self, facts: LinkFacts) -> None:
+        found = assess(facts)
+        self.manifest, self.steps, self.report = facts.manifest, found.actions, report(facts, found)
+
+    def end(self, action: str, reason: str, error: RawrError | None = None) -> RepairResult:
+        return RepairResult(action, self.report, self.report, reason, error=error)
+
+    def nothing_to_do(self, reason: str) -> RepairResult | None:
+        if self.manifest.problem:
+            return self.end("failed", "the manifest is corrupt", _corrupt(self.manifest))
+        return None if self.steps else self.end("skipped", reason)
 
 
-def repair(read: Read, lock_file: str, dry_run: bool = False, wait: float = machine.WAIT) -> RepairResult:
+def repair(read: Callable[[], LinkFacts], lock_file: str, dry_run: bool = False, wait: float = WAIT) -> RepairResult:
     """Repair what ``read`` finds; it is called again under the lock and after the edit.
 
     A refusal or a failure to write is a ``failed`` repair with its error, not
-    an exception; only the lock's errors are raised (``machine.locked``).
+    an exception; only the lock's errors are raised (``machine.lock.locked``).
     """
-    facts = read()
-    planned = assess(facts)
-    before = report(facts, planned)
-    if refused := _refused(facts.manifest, before):
-        return refused
-    if not planned.actions:
-        return RepairResult("skipped", before, before, "nothing to repair")
+    look = _Look(read())
+    if ended := look.nothing_to_do("nothing to repair"):
+        return ended
     if dry_run:
-        return RepairResult("planned", before, before, "dry run")
-    with machine.locked(lock_file, "plugins status --repair", wait):
-        return _apply(read)
+        return look.end("planned", "dry run")
+    with locked(lock_file, "plugins status --repair", wait):
+        for _ in range(TRIES):
+            look = _Look(read())
+            if ended := look.nothing_to_do("another repair was first"):
+                return ended
+            try:
+                backup = _rewrite(look.manifest, look.steps)
+            except _OvertakenError:
+                continue
+            except RawrError as error:
+                return look.end("failed", "the edit did not complete", error)
+            return _checked(look, _Look(read()), backup)
+    return look.end("failed", "the manifest kept changing", _busy(look.manifest))
 
 
-def _apply(read: Read) -> RepairResult:
-    for _ in range(TRIES):
-        facts = read()
-        planned = assess(facts)
-        before = report(facts, planned)
-        if refused := _refused(facts.manifest, before):
-            return refused
-        if not planned.actions:
-            return RepairResult("skipped", before, before, "another repair was first")
-        try:
-            backup = _rewrite(facts.manifest, planned)
-        except _OvertakenError:
-            continue
-        except RawrError as error:
-            return RepairResult("failed", before, before, "the edit did not complete", error=error)
-        return _checked(before, read(), backup)
-    return RepairResult("failed", before, before, "the manifest kept changing", error=_busy(facts.manifest))
-
-
-def _refused(found: Manifest, before: InstallState) -> RepairResult | None:
-    if not found.problem:
-        return None
-    return RepairResult("failed", before, before, "the manifest is corrupt", error=_corrupt(found))
-
-
-def _checked(before: InstallState, found: LinkFacts, backup: str | None) -> RepairResult:
-    after = report(found, assess(found))
-    left = [issue for issue in after["issues"] if issue["autoFixable"]]
+def _checked(before: _Look, after: _Look, backup: str | None) -> RepairResult:
+    left = [issue for issue in after.report["issues"] if issue["autoFixable"]]
     if not left:
-        return RepairResult("applied", before, after, backup=backup)
+        return RepairResult("applied", before.report, after.report, backup=backup)
     error = RawrError(f"After the repair this is still so: {left[0]['message']}.", code="REPAIR_INCOMPLETE")
-    return RepairResult("failed", before, after, "the second assessment still finds faults", backup, error)
+    reason = "the second assessment still finds faults"
+    return RepairResult("failed", before.report, after.report, reason, backup, error)
 
 
 def backup_path(path: str) -> str:
@@ -95,11 +89,11 @@ def backup_path(path: str) -> str:
     return f"{path}.rawr-backup"
 
 
-def _rewrite(found: Manifest, planned: Assessment) -> str | None:
+def _rewrite(found: Manifest, steps: Sequence[Step]) -> str | None:
     """Replace the manifest in one step; returns the backup's path, None where there was no manifest."""
     path = os.path.realpath(found.path)  # a link to the manifest survives
     try:
-        data = manifest.edit(found, [action.step for action in planned.actions])
+        data = manifest.edit(found, steps)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         mode = 0o644 if found.data is None else stat.S_IMODE(os.stat(path).st_mode)
         if found.data is not None:
@@ -109,16 +103,15 @@ def _rewrite(found: Manifest, planned: Assessment) -> str | None:
             atomic.discard(staged)
             raise _OvertakenError
         atomic.commit(staged, path)
-    except UnicodeError:
-        raise _unwritable(path, "a plugin's path is not UTF-8, which JSON cannot hold") from None
-    except (ValueError, RecursionError) as error:
-        raise _unwritable(path, str(error)) from None
-    except OSError as error:
-        raise _unwritable(path, f"{errno.errorcode.get(error.errno or 0, '?')}, {error.strerror}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _not_written(path, error) from None
     return None if found.data is None else backup_path(path)
 
 
-def _unwritable(path: str, reason: str) -> RawrError:
+def _not_written(path: str, error: Exception) -> RawrError:
+    reason = os_error_in_words(error) if isinstance(error, OSError) else str(error)
+    if isinstance(error, UnicodeError):
+        reason = "a plugin's path is not UTF-8, which JSON cannot hold"
     return RawrError(
         f"The plugin manager manifest {path} could not be replaced ({reason}).",
         code="MANIFEST_NOT_WRITTEN",

@@ -8,15 +8,17 @@ a gate that says no, or that is not there, and leaves an event
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os.path import basename
 
 from rawr_install.encoding import shown
 from rawr_install.errors import RawrError, RefusedError, UsageError
-from rawr_install.events import log as events
+from rawr_install.events.log import emit
 from rawr_install.plugins.catalog import Catalog, Plugin
 from rawr_install.plugins.gate import DEFAULT_RISK, GateResult
-from rawr_install.state import store as state
+from rawr_install.report import to_json
 from rawr_install.state.document import RepoState
+from rawr_install.state.store import get_repo_state, mutate_repo_state_atomically, preview, switch
 
 NO_RUNTIME = "exports neither ./server nor ./web"
 
@@ -36,13 +38,42 @@ class EnableOptions:
 
 
 @dataclass(frozen=True)
-class EnableResult:
-    """What a change came to: the data for programs, whether the gate was passed over, what it could not look at."""
+class DisableResult:
+    """What a change of one plugin came to."""
 
-    data: dict[str, object]
-    forced: bool
+    workspace_root: str
+    plugin_id: str
+    dry_run: bool
     changed: bool
-    not_scanned: Sequence[str] = ()
+    state: RepoState
+
+
+@dataclass(frozen=True)
+class EnableResult(DisableResult):
+    """The same, and what the gate said; ``forced``: it was passed over."""
+
+    forced: bool
+    evaluation: dict[str, object]
+    not_scanned: Sequence[str]
+
+
+@dataclass(frozen=True)
+class EnableAllResult:
+    """What a change of all came to, a row for each plugin."""
+
+    workspace_root: str
+    mode: str
+    risk_tolerance: str
+    dry_run: bool
+    planned_count: int
+    skipped_count: int
+    blocked_count: int
+    error_count: int
+    attempts: Sequence[dict[str, object]]
+    skipped: Sequence[dict[str, str]]
+    changed: bool
+    forced: bool
+    not_scanned: Sequence[str]
 
 
 Gate = Callable[[], GateResult]
@@ -64,7 +95,7 @@ def find(catalog: Catalog, wanted: str) -> Plugin:
 
 
 def _unknown(catalog: Catalog, wanted: str) -> UsageError:
-    broken = next((found for found in catalog.violations if wanted in (found.id, _folder(found.path))), None)
+    broken = next((found for found in catalog.violations if wanted in (found.id, basename(found.path))), None)
     why = f"; there is a folder of that name, but: {broken.message}" if broken else ""
     return UsageError(
         f"Unknown plugin: {wanted}{why}.",
@@ -72,10 +103,6 @@ def _unknown(catalog: Catalog, wanted: str) -> UsageError:
         remedy=("rawr-install", "plugins", "web", "list"),
         details={"pluginId": wanted, "knownPluginIds": [plugin.id for plugin in catalog.plugins]},
     )
-
-
-def _folder(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def rows(catalog: Catalog, found: RepoState, gone: bool = False) -> list[dict[str, object]]:
@@ -104,130 +131,108 @@ def rows(catalog: Catalog, found: RepoState, gone: bool = False) -> list[dict[st
 def enable(root: str, catalog: Catalog, wanted: str, asked: EnableOptions, gate: Gate) -> EnableResult:
     """Switch one web plugin on; raises what :func:`find`, the gate and the state raise."""
     plugin = find(catalog, wanted)
-    result = gate()
-    _require(result, asked, root, [plugin.id], {"pluginId": plugin.id})
-    after, changed = _mutate(root, [plugin.id], on=True, dry_run=asked.dry_run)
-    forced = result.outcome != "allowed"
-    evaluation = {**result.evaluation(), "riskTolerance": result.risk, "mode": asked.mode}
-    done: dict[str, object] = {"workspaceRoot": root, "pluginId": plugin.id, "forced": forced, "dryRun": asked.dry_run}
-    data = {**done, "changed": changed, "evaluation": evaluation, "state": after}
-    return EnableResult(data, forced, changed, result.not_scanned)
+    said = gate()
+    _require(said, asked, root, [plugin.id], {"pluginId": plugin.id})
+    state, changed = _mutate(root, [plugin.id], on=True, dry_run=asked.dry_run)
+    evaluation = {**said.evaluation(), "mode": asked.mode}
+    forced = not said.allowed
+    return EnableResult(root, plugin.id, asked.dry_run, changed, state, forced, evaluation, said.not_scanned)
 
 
-def disable(root: str, catalog: Catalog, wanted: str, dry_run: bool = False) -> EnableResult:
+def disable(root: str, catalog: Catalog, wanted: str, dry_run: bool = False) -> DisableResult:
     """Switch one web plugin off; one that is gone from the workspace but still in the state can be, too."""
-    plugin_id = wanted if _gone_but_listed(root, catalog, wanted) else find(catalog, wanted).id
-    after, changed = _mutate(root, [plugin_id], on=False, dry_run=dry_run)
-    data = {"workspaceRoot": root, "pluginId": plugin_id, "dryRun": dry_run, "changed": changed, "state": after}
-    return EnableResult(data, forced=False, changed=changed)
+    gone = catalog.find(wanted) is None and wanted in get_repo_state(root)["plugins"]["enabled"]
+    plugin_id = wanted if gone else find(catalog, wanted).id
+    state, changed = _mutate(root, [plugin_id], on=False, dry_run=dry_run)
+    return DisableResult(root, plugin_id, dry_run, changed, state)
 
 
-def _gone_but_listed(root: str, catalog: Catalog, wanted: str) -> bool:
-    return catalog.find(wanted) is None and wanted in state.get_repo_state(root)["plugins"]["enabled"]
-
-
-def enable_all(root: str, catalog: Catalog, asked: EnableOptions, gate: Gate) -> EnableResult:
+def enable_all(root: str, catalog: Catalog, asked: EnableOptions, gate: Gate) -> EnableAllResult:
     """Switch on every web plugin with something to run, all in one mutation.
 
-    Raises RefusedError ``SECURITY_GATE_BLOCKED`` with the whole data as details,
+    Raises RefusedError ``SECURITY_GATE_BLOCKED`` with the whole result as details,
     UsageError ``NOT_IMPLEMENTED`` where there is no gate. A state that cannot be
     written is told in each attempt.
     """
     planned = [plugin.id for plugin in catalog.plugins if plugin.runtime_web]
+    said = gate() if planned else GateResult("allowed", "no plugin", risk_tolerance=asked.risk or DEFAULT_RISK)
+    forced = asked.force and not said.allowed
+    rows = [{"pluginId": name, "allowed": said.allowed, "forced": forced, "persisted": False} for name in planned]
+    skipped = _skipped(catalog)
+    result = EnableAllResult(
+        workspace_root=root,
+        mode=asked.mode,
+        risk_tolerance=said.risk_tolerance,
+        dry_run=asked.dry_run,
+        planned_count=len(planned),
+        skipped_count=len(skipped),
+        blocked_count=0 if said.allowed or forced else len(planned),
+        error_count=0,
+        attempts=rows,
+        skipped=skipped,
+        changed=False,
+        forced=forced,
+        not_scanned=said.not_scanned,
+    )
     if not planned:
-        nothing = _summary(root, catalog, asked, asked.risk or DEFAULT_RISK, [])
-        return EnableResult({**nothing, "changed": False}, forced=False, changed=False)
-    result = gate()
-    forced = asked.force and result.outcome != "allowed"
-
-    def summary(persisted: bool, error: RawrError | None = None) -> dict[str, object]:
-        attempts = [_attempt(name, result, forced, persisted, error) for name in planned]
-        return _summary(root, catalog, asked, result.risk, attempts)
-
-    _require(result, asked, root, planned, summary(persisted=False))
+        return result
+    _require(said, asked, root, planned, to_json(result))
     try:
         _, changed = _mutate(root, planned, on=True, dry_run=asked.dry_run)
     except RawrError as error:
-        error.details = summary(persisted=False, error=error) | (error.details or {})
+        told = {"message": error.message, "code": error.code}
+        failed = replace(result, error_count=len(planned), attempts=[{**row, "error": told} for row in rows])
+        error.details = to_json(failed) | (error.details or {})
         raise
-    data = {**summary(persisted=not asked.dry_run), "changed": changed}
-    return EnableResult(data, forced, changed, result.not_scanned)
-
-
-def _attempt(
-    name: str, result: GateResult, forced: bool, persisted: bool, error: RawrError | None = None
-) -> dict[str, object]:
-    made: dict[str, object] = {
-        "pluginId": name,
-        "allowed": result.outcome == "allowed",
-        "forced": forced,
-        "persisted": persisted,
-    }
-    return {**made, "error": {"message": error.message, "code": error.code}} if error else made
-
-
-def _summary(
-    root: str, catalog: Catalog, asked: EnableOptions, risk: str, attempts: Sequence[dict[str, object]]
-) -> dict[str, object]:
-    skipped = _skipped(catalog)
-    return {
-        "workspaceRoot": root,
-        "mode": asked.mode,
-        "riskTolerance": risk,
-        "dryRun": asked.dry_run,
-        "plannedCount": len(attempts),
-        "skippedCount": len(skipped),
-        "blockedCount": sum(not attempt["allowed"] and not attempt["forced"] for attempt in attempts),
-        "errorCount": sum("error" in attempt for attempt in attempts),
-        "attempts": list(attempts),
-        "skipped": skipped,
-    }
+    return replace(result, changed=changed, attempts=[{**row, "persisted": not asked.dry_run} for row in rows])
 
 
 def _skipped(catalog: Catalog) -> list[dict[str, str]]:
     idle = [plugin.id for plugin in catalog.plugins if plugin.kind == "web" and not plugin.runtime_web]
+    broken = [found for found in catalog.violations if found.group == "web"]
     return [
         *({"pluginId": name, "reason": NO_RUNTIME} for name in idle),
-        *({"pluginId": found.id, "reason": found.message} for found in catalog.violations if found.group == "web"),
+        *({"pluginId": found.id, "reason": found.message} for found in broken),
     ]
 
 
 def _require(
-    result: GateResult, asked: EnableOptions, root: str, names: Sequence[str], details: dict[str, object]
+    said: GateResult, asked: EnableOptions, root: str, names: Sequence[str], details: dict[str, object]
 ) -> None:
     """Let an allowed or forced change through, with an event for the forced one; raises otherwise."""
-    if result.outcome == "allowed":
+    if said.allowed:
         return
     if not asked.force:
-        raise (_blocked if result.outcome == "blocked" else _no_gate)(result, root, details)
+        details = {**details, "evaluation": said.evaluation()}
+        raise (_blocked if said.outcome == "blocked" else _no_gate)(said.reason, root, details)
     if not asked.dry_run:
-        said = {"outcome": result.outcome, "reason": result.reason}
-        events.emit("plugins.gate.forced", root=shown(root), pluginIds=list(names), gate=said)
+        gate = {"outcome": said.outcome, "reason": said.reason}
+        emit("plugins.gate.forced", root=shown(root), pluginIds=list(names), gate=gate)
 
 
-def _blocked(result: GateResult, root: str, details: dict[str, object]) -> RefusedError:
+def _blocked(reason: str, root: str, details: dict[str, object]) -> RefusedError:
     return RefusedError(
-        f"Enabling was blocked by the security gate of {root}: {result.reason}.",
+        f"Enabling was blocked by the security gate of {root}: {reason}.",
         code="SECURITY_GATE_BLOCKED",
         hint="see the gate's report: rawr security check; --risk sets the tolerance, --force passes over the gate",
-        details={**details, "evaluation": result.evaluation()},
+        details=details,
     )
 
 
-def _no_gate(result: GateResult, root: str, details: dict[str, object]) -> UsageError:
+def _no_gate(reason: str, root: str, details: dict[str, object]) -> UsageError:
     return UsageError(
-        f"The workspace CLI of {root} cannot be asked for a security check: {result.reason}.",
+        f"The workspace CLI of {root} cannot be asked for a security check: {reason}.",
         code="NOT_IMPLEMENTED",
         hint="give it what is missing, or pass --force (which is recorded)"
-        + (", or --risk" if "rawr.config.ts" in result.reason else ""),
-        details={**details, "evaluation": result.evaluation()},
+        + (", or --risk" if "rawr.config.ts" in reason else ""),
+        details=details,
     )
 
 
 def _mutate(root: str, names: list[str], on: bool, dry_run: bool) -> tuple[RepoState, bool]:
     """The state after the one mutation, and whether it differs; a dry run applies it to a copy."""
-    switch = state.switch(names, on)
+    mutator = switch(names, on)
     if dry_run:
-        return state.preview(root, switch)
-    done = state.mutate_repo_state_atomically(root, switch)
+        return preview(root, mutator)
+    done = mutate_repo_state_atomically(root, mutator)
     return done.state, done.changed

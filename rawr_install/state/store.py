@@ -17,7 +17,7 @@ from typing import cast
 
 from rawr_install.atomic import write_file
 from rawr_install.dispatch.locate import spelled_on_disk
-from rawr_install.ecmascript import now
+from rawr_install.ecmascript import now, trim
 from rawr_install.errors import StateError, UsageError
 from rawr_install.state import lock, status as inspection
 from rawr_install.state.document import (
@@ -153,7 +153,7 @@ def disable_plugin(repo_root: str | os.PathLike[str], plugin_id: str) -> RepoSta
 
 def switch(plugin_ids: list[str], on: bool) -> RepoStateMutator:
     """The mutator that enables or disables all of ``plugin_ids``; raises UsageError for an id that none can be."""
-    wanted = {name.strip() for name in plugin_ids}
+    wanted = {*map(trim, plugin_ids)}
     if "" in wanted:
         raise UsageError("A plugin id is empty.", code="PLUGIN_ID_EMPTY", hint="name the plugin")
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install.demo.tour import STORY, Step, Taken
+from rawr_install.demo.tour import STORY, Step, judge
 from tests.conftest import Machine, snapshot
 
 pytestmark = pytest.mark.slow
@@ -130,4 +130,4 @@ def test_without_its_shell_entry_it_says_how_to_mend_that(machine: Machine, scri
 )
 def test_a_step_passes_only_with_its_exit_code_and_its_words(code: int, output: str, passed: bool) -> None:
     step = Step("look", ("rawr",), ("owner is gone",), code=1)
-    assert Taken(step, code, output).passed is passed
+    assert judge(step, code, output).pass_ is passed

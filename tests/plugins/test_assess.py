@@ -76,7 +76,7 @@ def test_a_missing_core_plugin_can_not_be_mended_here() -> None:
 
 
 def test_our_own_kinds_come_last_and_plan_nothing() -> None:
-    broken = Violation("bad", "cli", "/ws/bad", "/ws/bad/package.json", "it is bad")
+    broken = Violation("bad", "cli", "/ws/bad", "it is bad")
     orphan, twice = Link("orphan", "link", "/o"), Link("x", "user", None)
     found = facts(GOOD, orphan, twice, twice, catalog=Catalog(facts().catalog.plugins, (broken,)))
     assert kinds(found) == ["invalid_plugin", "duplicate_entry", "orphan_link"]
@@ -92,7 +92,7 @@ def test_an_entry_that_is_no_link_is_no_orphan(kind: str) -> None:
 
 
 def test_the_link_of_a_broken_plugin_is_not_called_an_orphan_too() -> None:
-    broken = Violation("bad", "cli", "/ws/bad", "/ws/bad/package.json", "it is bad")
+    broken = Violation("bad", "cli", "/ws/bad", "it is bad")
     catalog = Catalog(facts().catalog.plugins, (broken,))
     assert kinds(facts(GOOD, Link("bad", "link", "/x"), catalog=catalog)) == ["invalid_plugin"]
     assert kinds(facts(GOOD, Link("@rawr/bad", "link", "/ws/bad"), catalog=catalog)) == ["invalid_plugin"]

@@ -48,11 +48,11 @@ def test_one_repair_is_enough_and_touches_only_what_it_planned(
 ) -> None:
     before = parse(json.dumps({"oclif": {"plugins": entries}}, indent=indent).encode(), AT)
     verdict = assess(facts(before, expected))
-    after = parse(edit(before, [action.step for action in verdict.actions]), AT)
+    after = parse(edit(before, verdict.actions), AT)
     again = assess(facts(after, expected))
     assert again.actions == ()
     assert not any(issue["autoFixable"] for issue in again.issues)
-    planned = {action.step.name for action in verdict.actions}
+    planned = {action.name for action in verdict.actions}
     assert [link for link in after.links if link.name not in planned] == [
         link for link in before.links if link.name not in planned
     ]
@@ -66,7 +66,7 @@ def test_no_action_is_planned_twice_and_every_mendable_issue_has_one(entries: li
     verdict = assess(facts(parse(json.dumps({"oclif": {"plugins": entries}}).encode(), AT), expected))
     commands = [action.command for action in verdict.actions]
     assert len(commands) == len(set(commands))
-    planned = {action.step.name for action in verdict.actions}
+    planned = {action.name for action in verdict.actions}
     assert planned == {issue["pluginName"] for issue in verdict.issues if issue["autoFixable"]}
 
 

@@ -43,7 +43,7 @@ def test_a_manifest_that_breaks_the_contract_is_a_violation_that_says_how(docume
     assert isinstance(found, Violation)
     where = "/ws/plugins/cli/folder/package.json"
     assert found.message == f"Plugin manifest contract violation at {where}: {says}"
-    assert (found.id, found.manifest) == ("folder", where)
+    assert (found.id, found.path) == ("folder", "/ws/plugins/cli/folder")
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,9 @@ def test_a_manifest_that_cannot_be_read_at_once_is_a_violation(tmp_path: Path) -
     assert [plugin.folder for plugin in found.plugins] == ["fine"]
     reasons = {violation.id: violation.message.rpartition(": ")[2] for violation in found.violations}
     assert set(reasons) == {"fifo", "folder", "huge", "zero"}
-    assert reasons["folder"] == "EISDIR, Is a directory"
-    assert reasons["huge"] == reasons["zero"] == f"it is larger than {LIMIT} bytes"
+    assert reasons["folder"] == "EISDIR, a folder"
+    assert reasons["huge"] == f"EFBIG, more than {LIMIT} bytes"
+    assert reasons["fifo"] == reasons["zero"] == "EINVAL, not a regular file"
 
 
 def test_a_manifest_just_within_the_limit_is_read(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_manifest_without_the_list_has_no_links_and_no_problem(document: Any) 
         ('{"oclif": {"plugins": {}}}', "oclif.plugins is not a list"),
         ('{"oclif": {"plugins": [1, null]}}', "entry 1 of oclif.plugins is null"),
         ('{"x": NaN}', "NaN is not JSON"),
-        ('\ufeff{"oclif": {}}', "Expecting value"),
+        ('\ufeff{"oclif": {}}', "Unexpected UTF-8 BOM"),
         ("[" * 100_000, "recursion"),
     ],
 )
@@ -81,8 +81,8 @@ def test_a_missing_manifest_is_empty_and_anything_else_in_its_place_a_problem(tm
     problems = [read(str(tmp_path / name)).problem for name in ("dangling", "folder", "huge")]
     assert problems == [
         "it is a link that leads nowhere",
-        "it cannot be read (Is a directory)",
-        f"it cannot be read (it is larger than {LIMIT} bytes)",
+        "it cannot be read (a folder)",
+        f"it cannot be read (more than {LIMIT} bytes)",
     ]
 
 
