@@ -51,7 +51,7 @@ def mac(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFilesystem]:
 
 def report(path: str) -> doctor.Report:
     environ = {"HOME": HOME, "PATH": path}
-    facts = probe.look(Paths.from_environ(environ), WORKSPACE, environ)
+    facts = probe.probe(Paths.from_environ(environ), WORKSPACE, environ)
     assert facts.crashes == ()
     return doctor.diagnose(facts)
 
@@ -123,7 +123,7 @@ def spelling(mac: FakeFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def look(cwd: str, **more: str) -> Facts:
     environ = {"HOME": HOME, "PATH": f"{HOME}/.bun/bin:/usr/bin", **more}
-    return probe.look(Paths.from_environ(environ), cwd, environ)
+    return probe.probe(Paths.from_environ(environ), cwd, environ)
 
 
 def owned_by(mac: FakeFilesystem, path: str) -> None:

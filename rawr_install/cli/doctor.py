@@ -106,7 +106,7 @@ class Look(NamedTuple):
 
         paths = Paths.from_environ(os.environ)
         shells = _shells(paths) if self.login_shell else ()
-        facts = probe.look(paths, probe.current_folder(), os.environ, self.workspace, shells)
+        facts = probe.probe(paths, probe.current_folder(), os.environ, self.workspace, shells)
         return doctor.diagnose(facts, () if every else self.only)
 
 

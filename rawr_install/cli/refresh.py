@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 
 import click
 
@@ -11,7 +10,7 @@ from rawr_install.cli.base import Result, command, log
 from rawr_install.errors import RawrError
 from rawr_install.install.refresh import Hook, Refreshed
 from rawr_install.paths import Paths
-from rawr_install.report import remedy_text
+from rawr_install.report import remedy_text, to_json
 
 HOOK_WAIT = 2.0  # seconds for the machine lock; the next hook makes up for a miss
 EXAMPLES = """
@@ -42,22 +41,26 @@ def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: 
         return Result({"hook": print_hook, "script": text}, text.splitlines())
     if hook is None:
         done = _refresh(None, dry_run)
-        return Result(done.to_json(), _lines(done), list(done.notes))
+        return Result(_shown(done), _lines(done), list(done.notes))
     try:
         done = _refresh(Hook(*hook), dry_run)
     except Exception as error:  # even a bug of ours is no reason for git to report a failure
         return _shrugged(error)
     for line in _news(done):
         log(f"rawr-install: {line}")
-    return Result(done.to_json())
+    return Result(_shown(done))
+
+
+def _shown(done: Refreshed) -> dict[str, object]:
+    return {"acted": done.reason == "refreshed", **to_json(done)}
 
 
 def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
     from rawr_install.install import operations
     from rawr_install.install.refresh import refresh as run_refresh
 
-    run = operations.Run(dry_run, HOOK_WAIT) if hook else operations.Run(dry_run)
-    return run_refresh(Paths.from_environ(os.environ), os.getcwd(), hook, run)
+    options = operations.Options(dry_run, HOOK_WAIT) if hook else operations.Options(dry_run)
+    return run_refresh(Paths.from_environ(os.environ), os.getcwd(), hook, options)
 
 
 def _shrugged(error: Exception) -> Result:
@@ -71,23 +74,23 @@ def _shrugged(error: Exception) -> Result:
 def _lines(done: Refreshed) -> list[str]:
     idle = {
         "no-owner": "No workspace is this machine's owner; nothing to refresh.",
-        "not-owner": f"This checkout is not the machine's owner ({done.root}); nothing to refresh.",
+        "not-owner": f"This checkout is not the machine's owner ({done.workspace_root}); nothing to refresh.",
     }
     if done.reason in idle:
         return [idle[done.reason]]
-    paths = "unknown" if done.paths is None else ", ".join(done.paths) or "none"
+    paths = "unknown" if done.changed_paths is None else ", ".join(done.changed_paths) or "none"
     since = f"since {done.since[:12]}" if done.since else "so far"
-    return [f"Owner: {done.root}", f"Changed paths that matter {since}: {paths}", *(_news(done) or ["All in place."])]
+    return [
+        f"Owner: {done.workspace_root}",
+        f"Changed paths that matter {since}: {paths}",
+        *(_news(done) or ["All in place."]),
+    ]
 
 
 def _news(done: Refreshed) -> list[str]:
     """What a person should read even in the middle of other output."""
     steps = [f"{'would ' if done.reason == 'planned' else ''}{step}" for step in done.steps]
-    return [*steps, *(need.summary + _way_out(need.remedy) for need in done.needs)]
-
-
-def _way_out(remedy: tuple[str, ...]) -> str:
-    return f" Try: {shlex.join(remedy)}" if remedy else ""
+    return [*steps, *(need.summary + (f" Try: {need.remedy.text}" if need.remedy else "") for need in done.needs)]
 
 
 def hook_file(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -15,10 +14,13 @@ from rawr_install.cli.terminal import tilde
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.install import operations
-from rawr_install.install.operations import Done, Request, Run
-from rawr_install.machine import lock as machine, requirements as bun
-from rawr_install.machine.entry import LINK, SHIM, look
+from rawr_install.install.operations import Options
+from rawr_install.machine import requirements as bun
+from rawr_install.machine.entry import LINK, SHIM, classify
+from rawr_install.machine.lock import WAIT
+from rawr_install.machine.plan import Activated, Installed, Request
 from rawr_install.paths import Paths
+from rawr_install.report import to_json
 
 _mode = click.option(
     "--mode",
@@ -37,7 +39,7 @@ _force = click.option(
 _wait = click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    default=machine.WAIT,
+    default=WAIT,
     metavar="SECONDS",
     help="How long to wait while another rawr-install changes this machine (default: 10).",
 )
@@ -60,8 +62,10 @@ rawr-install install --force                      set a foreign file of that nam
 @_wait
 def install(workspace: str | None, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Result:
     """Put the global `rawr` in place; the machine's owner stays as it is."""
-    done = operations.install(_places(), Request(**asked), workspace, Run(dry_run, wait))
-    return _answer(done, dry_run, _install_lines(done), because=_because(done))
+    done = operations.install(_paths(), Request(**asked), workspace, Options(dry_run, wait))
+    result = done.plan.result
+    lines = _shim_lines(done) if result.mode == SHIM else _install_lines(result)
+    return _answer(done, dry_run, lines, because=_because(result.mode))
 
 
 @command(
@@ -81,12 +85,14 @@ rawr-install activate --dry-run                   what would change
 @_wait
 def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bool, yes: bool, **asked: Any) -> Result:
     """Make a workspace the machine's owner, and see to it that there is a `rawr`, both or neither."""
-    done = operations.activate(_places(), Request(**asked), workspace, Run(dry_run, wait))
-    root = str(done.plan.view["instanceRoot"])
+    done = operations.activate(_paths(), Request(**asked), workspace, Options(dry_run, wait))
+    root = done.plan.result.instance_root
     deps = _install_deps(root, dry_run) if install_deps else None
     needs = bun.requirements(root, os.environ, ask=True)
-    more = {"needs": [need.to_json() for need in needs], "installDeps": deps}
-    outcome = _answer(done, dry_run, _activate_lines(done), more, after=_need_lines(needs), because=_because(done))
+    more = {"needs": needs, "installDeps": deps}
+    outcome = _answer(
+        done, dry_run, _activate_lines(done), more, after=_need_lines(needs), because=_because(done.plan.result.mode)
+    )
     if deps != "failed":
         return outcome
     error = _deps_failed(root, outcome)
@@ -103,10 +109,10 @@ rawr-install deactivate                           the machine has no owner any m
 @_wait
 def deactivate(wait: float, dry_run: bool, yes: bool) -> Result:
     """Forget the machine's owner; the entry named `rawr` stays where it is."""
-    done = operations.deactivate(_places(), Run(dry_run, wait))
-    view = done.plan.view
-    ending = f"No global rawr owner any more; it was {view['previousOwner']}."
-    lines = [ending if done.changed else "There is no global rawr owner.", f"Owner file: {view['ownerFilePath']}"]
+    done = operations.deactivate(_paths(), Options(dry_run, wait))
+    result = done.plan.result
+    ending = f"No global rawr owner any more; it was {result.previous_owner}."
+    lines = [ending if done.changed else "There is no global rawr owner.", f"Owner file: {result.owner_file_path}"]
     return _answer(done, dry_run, lines, because="there was no owner to forget")
 
 
@@ -123,10 +129,10 @@ rawr-install history                              the changes and their numbers
 @_wait
 def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Result:
     """Return to the owner and entry from before the last change."""
-    done = operations.rollback(_places(), to, Run(dry_run, wait))
+    done = operations.rollback(_paths(), to, Options(dry_run, wait))
     changes = [change for change in done.plan.changes if change.role != "receipt"]
     lines = [f"Rolled back: {change.describe()}" for change in changes]
-    dangling = [change.path for change in changes if look(change.path).kind == "dangling"]
+    dangling = [change.path for change in changes if classify(change.path).kind == "dangling"]
     lines += [f"Note: {path} leads nowhere: the workspace that it had then is gone." for path in dangling]
     return _answer(done, dry_run, lines)
 
@@ -146,12 +152,12 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
     """Remove what the receipt lists and nobody has modified; put back what was set aside."""
     if not (dry_run or yes):
         _confirm("Remove the global rawr from this machine?")
-    paths, run = _places(), Run(dry_run, wait)
-    done = operations.uninstall(paths, run)
-    left = bool(done.plan.view["left"])
-    purged = operations.purge(paths, run) if purge and not left else []
-    lines = [f"Removed {path}" for path in done.plan.view["removed"]]  # type: ignore[attr-defined]
-    lines += [f"Restored {path}" for path in done.plan.view["restored"]]  # type: ignore[attr-defined]
+    paths, options = _paths(), Options(dry_run, wait)
+    done = operations.uninstall(paths, options)
+    left = bool(done.plan.result.left)
+    purged = operations.purge(paths, options) if purge and not left else []
+    lines = [f"Removed {path}" for path in done.plan.result.removed]
+    lines += [f"Restored {path}" for path in done.plan.result.restored]
     lines += [f"Purged {path}" for path in purged]
     lines += ["Not purged: the receipt is needed for what is left."] if purge and left else []
     because = "nothing is left that this toolkit put there and nobody has modified"
@@ -162,68 +168,66 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
 # -- words ---------------------------------------------------------------------
 
 
-def _install_lines(done: Done) -> list[str]:
-    """What holds and what comes next; for a link the lines that other programs read (wire)."""
-    view = done.plan.view
-    if view["mode"] == SHIM:
-        return _shim_lines(done)
+def _install_lines(result: Installed | Activated) -> list[str]:
+    """What a link prints (wire)."""
     lines = [
-        f"Installed Bun-global rawr symlink at {view['entryPath']}",
-        f"Target: {view['target']}",
-        f"Instance root: {view['instanceRoot']}",
-        f"Alias/instance seam: {view['aliasInstanceSeamStatus']}",
-        f"Owner file: {view['ownerFilePath']}",
+        f"Installed Bun-global rawr symlink at {result.entry_path}",
+        f"Target: {result.target}",
+        f"Instance root: {result.instance_root}",
+        f"Alias/instance seam: {result.alias_instance_seam_status}",
+        f"Owner file: {result.owner_file_path}",
     ]
-    return [*lines, f"Owner workspace: {view['ownerWorkspacePath']}"] if view["ownerWorkspacePath"] else lines
+    return [*lines, f"Owner workspace: {result.owner_workspace_path}"] if result.owner_workspace_path else lines
 
 
-def _shim_lines(done: Done) -> list[str]:
-    path = _tilde(done.plan.view["entryPath"])
+def _shim_lines(done: operations.Result[Installed]) -> list[str]:
+    """What holds and what comes next."""
+    path = _tilde(done.plan.result.entry_path)
     if not _entry_changed(done):
         return [f"Nothing to do: {path} is there and runs the workspace you are in."]
     undo = "to undo: rawr-install rollback"
     return [f"Installed {path}: it runs the workspace you are in.", f"Next: cd into a workspace, then rawr; {undo}"]
 
 
-def _activate_lines(done: Done) -> list[str]:
-    view = done.plan.view
-    if view["mode"] == LINK:
-        return [*_install_lines(done), *_owner_lines(done)]
-    root, before = _tilde(view["instanceRoot"]), _tilde(view["previousOwner"])
+def _activate_lines(done: operations.Result[Activated]) -> list[str]:
+    result = done.plan.result
+    if result.mode == LINK:
+        return [*_install_lines(result), *_owner_lines(result)]
+    root, before = _tilde(result.instance_root), _tilde(result.previous_owner)
     sentence = {
         "initialized": f"{root} is this machine's owner now",
         "already": f"{root} is this machine's owner already",
         "transferred": f"{root} is this machine's owner now; it was {before}",
-    }[str(view["ownership"])]
-    made = f"; {_tilde(view['entryPath'])} runs the workspace you are in" if _entry_changed(done) else ""
-    allowed = fallback_enabled(_places().fallback_file, os.environ)
+    }[result.ownership]
+    made = f"; {_tilde(result.entry_path)} runs the workspace you are in" if _entry_changed(done) else ""
+    allowed = fallback_enabled(_paths().fallback_file, os.environ)
     outside = "it." if allowed else "nothing; to let it run the owner there: rawr-install fallback enable"
     return [f"{sentence}{made}.", f"Outside every workspace rawr runs {outside}"]
 
 
-def _entry_changed(done: Done) -> bool:
+def _entry_changed(done: operations.Result[Any]) -> bool:
     return any(change.role == "entry" for change in done.plan.changes)
 
 
-def _because(done: Done) -> str:
-    return "everything was in place" if done.plan.view["mode"] == LINK else ""
+def _because(mode: str) -> str:
+    return "everything was in place" if mode == LINK else ""
 
 
 def _tilde(path: object) -> str:
-    return tilde(str(path), _places().home)
+    return tilde(str(path), _paths().home)
 
 
-def _owner_lines(done: Done) -> list[str]:
-    view = done.plan.view
+def _owner_lines(result: Activated) -> list[str]:
+    """What activate adds for a link (wire)."""
     sentence = {
         "initialized": "Global rawr owner initialized to this instance.",
         "already": "Global rawr owner already pointed to this instance.",
-        "transferred": f"Global rawr owner transferred from {view['previousOwner']} to {view['instanceRoot']}.",
-    }[str(view["ownership"])]
+        "transferred": f"Global rawr owner transferred from {result.previous_owner} to {result.instance_root}.",
+    }[result.ownership]
     return [
         sentence,
-        f"Owner file: {view['ownerFilePath']}",
-        f"Active global rawr owner set to: {view['instanceRoot']}",
+        f"Owner file: {result.owner_file_path}",
+        f"Active global rawr owner set to: {result.instance_root}",
     ]
 
 
@@ -247,16 +251,16 @@ def _deps_failed(root: str, outcome: Result) -> RawrError:
     )
 
 
-def _need_lines(needs: Iterable[bun.Need]) -> list[str]:
+def _need_lines(needs: Iterable[bun.MissingRequirement]) -> list[str]:
     lines = []
     for need in needs:
         lines.append(f"This checkout still needs: {need.summary}")
-        lines += [f"  try: {shlex.join(need.remedy)}"] if need.remedy else []
+        lines += [f"  try: {need.remedy.text}"] if need.remedy else []
     return lines
 
 
 def _answer(
-    done: Done,
+    done: operations.Result[Any],
     dry_run: bool,
     lines: Iterable[str],
     more: dict[str, Any] | None = None,
@@ -265,21 +269,21 @@ def _answer(
     changed: bool = False,
     because: str = "everything was in place",
 ) -> Result:
-    """The outcome of a changing command: its view as data, its lines and notes, or its plan for a dry run."""
+    """The result of a changing command: how things stand as data, its lines and notes, or its plan for a dry run."""
     changed = not dry_run and (done.changed or changed)
     notes = [*done.plan.notes, *_moved_notes(done)]
-    data = {"changed": changed, "dryRun": dry_run, **done.plan.view, "notes": notes}
-    data |= {"plan": done.plan.to_json(), "change": done.record.id if done.record else None}
+    data = {"changed": changed, "dryRun": dry_run, **to_json(done.plan.result), "notes": notes}
+    data |= {"plan": done.plan.steps, "change": done.record.id if done.record else None}
     if dry_run:
         shown = ["Plan (nothing was changed):", *(f"  {step.describe()}" for step in done.plan.changes)]
         lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *notes]
     else:
         unchanged = [f"Nothing changed: {because}."] if because and not changed else []
         lines = [*lines, *notes, *after, *unchanged]
-    return Result(data | (more or {}), lines, done.mended)
+    return Result(data | (more or {}), lines, done.recovered)
 
 
-def _moved_notes(done: Done) -> Iterable[str]:
+def _moved_notes(done: operations.Result[Any]) -> Iterable[str]:
     if done.moved:
         before, now = done.moved
         # bash, zsh and ksh remember where they found a command, and some do not look again when it is gone.
@@ -293,5 +297,5 @@ def _confirm(question: str) -> None:
         raise RefusedError("You declined, so nothing was changed.", code="DECLINED")
 
 
-def _places() -> Paths:
+def _paths() -> Paths:
     return Paths.from_environ(os.environ)

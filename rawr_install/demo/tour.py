@@ -153,7 +153,7 @@ def scripts_folder() -> str:
     places += [os.path.dirname(os.path.realpath(os.path.join(place, "rawr-install"))) for place in places]
     for folder in places:
         executable = os.access(os.path.join(folder, "rawr-install"), os.X_OK)
-        if executable and entry.look(os.path.join(folder, "rawr")).kind == "shim":
+        if executable and entry.classify(os.path.join(folder, "rawr")).kind == "shim":
             return folder
     raise RawrError(
         f"The commands rawr and rawr-install are not beside {sys.executable}.",

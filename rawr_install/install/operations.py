@@ -10,91 +10,116 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
+from rawr_install.dispatch.locate import current_folder, find_workspace
+from rawr_install.errors import UsageError
 from rawr_install.events import log as events
 from rawr_install.install import transaction
-from rawr_install.install.claim import plan_activate, plan_install
-from rawr_install.install.look import Request, find_instance, look
-from rawr_install.install.place import entries_in, path_folders
-from rawr_install.install.plan import Plan
-from rawr_install.install.retreat import plan_deactivate, plan_rollback, plan_uninstall
 from rawr_install.machine import lock as machine
-from rawr_install.machine.entry import LINK, first_command
+from rawr_install.machine.entry import LINK, first_command, on_path
 from rawr_install.machine.ownership import require_own_places
+from rawr_install.machine.plan import (
+    Activated,
+    Installed,
+    Plan,
+    Request,
+    entry_place,
+    plan_activate,
+    plan_install,
+)
+from rawr_install.machine.probe import probe_setup
 from rawr_install.machine.records import Record, pending, read_history, require_own
+from rawr_install.machine.undo import (
+    Deactivated,
+    RolledBack,
+    Uninstalled,
+    plan_deactivate,
+    plan_rollback,
+    plan_uninstall,
+)
 from rawr_install.paths import Paths
 
-__all__ = ["Done", "Request", "activate", "deactivate", "install", "purge", "rollback", "uninstall"]
-
+R = TypeVar("R")
 History = Sequence[Record]
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) mended first.
-
-    ``moved`` is where PATH found its first ``rawr`` before and finds it now, if these are two paths.
-    """
-
-    plan: Plan
-    changed: bool
-    record: Record | None = None
-    mended: tuple[str, ...] = ()
-    moved: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Run:
+class Options(NamedTuple):
     """How a command is to run: really or not, and how many seconds it may wait for the machine lock."""
 
     dry_run: bool = False
     wait: float = machine.WAIT
 
 
-def install(paths: Paths, request: Request, workspace: str | None, run: Run) -> Done:
+class Result(NamedTuple, Generic[R]):
+    """How a command ended: its plan, whether it was carried out, what was (or in a dry run is to be) recovered first.
+
+    ``moved`` is where PATH found its first ``rawr`` before and finds it now, if these are two places.
+    """
+
+    plan: Plan[R]
+    changed: bool
+    record: Record | None = None
+    recovered: tuple[str, ...] = ()
+    moved: tuple[str, str] | None = None
+
+
+def install(paths: Paths, request: Request, workspace: str | None, options: Options) -> Result[Installed]:
     """Put the entry in place. A shim needs no workspace; a link leads to ``workspace``, or the current folder's."""
 
-    def decide(history: History) -> Plan:
-        facts = look(paths, request, history)
-        if facts.mode == LINK or workspace is not None:
-            facts = facts.about(find_instance(paths, workspace))
-        return plan_install(facts)
+    def decide(history: History) -> Plan[Installed]:
+        root, missing = None, None
+        try:
+            root = find_workspace(workspace, paths.environ)
+        except UsageError as error:
+            missing = error
+        facts = probe_setup(paths, history, root, request.bin_dir)
+        linked = entry_place(facts, request)[0] == LINK
+        if missing and (linked or workspace is not None):
+            raise missing
+        return plan_install(facts if linked or workspace is not None else facts._replace(instance=None), request)
 
-    return _carry_out(paths, "install", decide, run)
+    request = _absolute(request)
+    return _run_plan(paths, "install", decide, options)
 
 
-def activate(paths: Paths, request: Request, workspace: str | None, run: Run) -> Done:
+def activate(paths: Paths, request: Request, workspace: str | None, options: Options) -> Result[Activated]:
     """Make ``workspace``, or the one of the current folder, the owner, with an entry that runs it."""
 
-    def decide(history: History) -> Plan:
-        instance = find_instance(paths, workspace)
-        return plan_activate(look(paths, request, history).about(instance))
+    def decide(history: History) -> Plan[Activated]:
+        root = find_workspace(workspace, paths.environ)
+        return plan_activate(probe_setup(paths, history, root, request.bin_dir), request)
 
-    return _carry_out(paths, "activate", decide, run)
+    request = _absolute(request)
+    return _run_plan(paths, "activate", decide, options)
 
 
-def deactivate(paths: Paths, run: Run) -> Done:
+def _absolute(request: Request) -> Request:
+    bin_dir = request.bin_dir
+    return request._replace(bin_dir=os.path.join(current_folder(), os.path.normpath(bin_dir))) if bin_dir else request
+
+
+def deactivate(paths: Paths, options: Options) -> Result[Deactivated]:
     """Remove the owner file."""
-    return _carry_out(paths, "deactivate", lambda history: plan_deactivate(look(paths, Request(), history)), run)
+    return _run_plan(paths, "deactivate", lambda history: plan_deactivate(probe_setup(paths, history)), options)
 
 
-def rollback(paths: Paths, to: int | None, run: Run) -> Done:
+def rollback(paths: Paths, to: int | None, options: Options) -> Result[RolledBack]:
     """Go back to before the last change, or to after change ``to``."""
-    return _carry_out(paths, "rollback", lambda history: plan_rollback(look(paths, Request(), history), to), run)
+    return _run_plan(paths, "rollback", lambda history: plan_rollback(probe_setup(paths, history), to), options)
 
 
-def uninstall(paths: Paths, run: Run) -> Done:
+def uninstall(paths: Paths, options: Options) -> Result[Uninstalled]:
     """Remove what the receipt lists; put back what was set aside."""
-    return _carry_out(paths, "uninstall", lambda history: plan_uninstall(look(paths, Request(), history)), run)
+    return _run_plan(paths, "uninstall", lambda history: plan_uninstall(probe_setup(paths, history)), options)
 
 
-def purge(paths: Paths, run: Run) -> list[str]:
+def purge(paths: Paths, options: Options) -> list[str]:
     """Remove the toolkit's own files (history, receipt, events, policy); returns those that were there."""
     require_own_places(paths)
     found = [path for path in _own_files(paths) if os.path.lexists(path)]
-    if found and not run.dry_run:
-        with machine.locked(paths.machine_lock, "uninstall --purge", run.wait):
+    if found and not options.dry_run:
+        with machine.locked(paths.machine_lock, "uninstall --purge", options.wait):
             transaction.remove(found)
         events.forget_run()
         _remove_empty(paths.state_dir, paths.dot_rawr)
@@ -117,28 +142,28 @@ def _remove_empty(*folders: str) -> None:
             pass  # something of somebody else's is in it, or it was never made
 
 
-def _carry_out(paths: Paths, command: str, decide: Callable[[History], Plan], run: Run) -> Done:
+def _run_plan(paths: Paths, command: str, decide: Callable[[History], Plan[R]], options: Options) -> Result[R]:
     require_own_places(paths)
     history: History = read_history(paths.history_file)
     begun = pending(history)
-    if run.dry_run or not begun:
+    if options.dry_run or not begun:
         plan = _decided(paths, command, decide, history)
-        if run.dry_run or not plan.changes:
+        if options.dry_run or not plan.changes:
             waiting = (f"An interrupted {record.command} of {record.at} is still to be mended." for record in begun)
-            return Done(plan, changed=False, mended=tuple(waiting))
-    with machine.locked(paths.machine_lock, command, run.wait):
-        history, mended = transaction.recover(paths, read_history(paths.history_file))
+            return Result(plan, changed=False, recovered=tuple(waiting))
+    with machine.locked(paths.machine_lock, command, options.wait):
+        history, recovered = transaction.recover(paths, read_history(paths.history_file))
         plan = _decided(paths, command, decide, history)
         if not plan.changes:
-            return Done(plan, changed=False, mended=mended)
+            return Result(plan, changed=False, recovered=recovered)
         before = _first_command(paths)
         record = transaction.execute(paths, history, command, plan.changes, plan.rewound)
     after = _first_command(paths)
     moved = (before, after) if before and after and before != after else None
-    return Done(plan, changed=True, record=record, mended=mended, moved=moved)
+    return Result(plan, changed=True, record=record, recovered=recovered, moved=moved)
 
 
-def _decided(paths: Paths, command: str, decide: Callable[[History], Plan], history: History) -> Plan:
+def _decided(paths: Paths, command: str, decide: Callable[[History], Plan[R]], history: History) -> Plan[R]:
     """The plan, which leads nowhere but where the toolkit's records may lead."""
     plan = decide(history)
     require_own(paths, plan.changes, "RECEIPT_UNREADABLE" if command == "uninstall" else "HISTORY_UNREADABLE")
@@ -146,5 +171,6 @@ def _decided(paths: Paths, command: str, decide: Callable[[History], Plan], hist
 
 
 def _first_command(paths: Paths) -> str | None:
-    found = first_command(iter(entries_in(path_folders(paths))))
+    # A relative folder of PATH does not count: what it holds depends on where one stands.
+    found = first_command(entry for entry in on_path(paths.variable("PATH")) if os.path.isabs(entry.path))
     return found.path if found else None

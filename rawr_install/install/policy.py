@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from rawr_install import atomic
 from rawr_install.dispatch.locate import current_folder, find_workspace
-from rawr_install.dispatch.trust import Trust, exchangers, trust as assess, trust_remedy, writable_remedy
+from rawr_install.dispatch.trust import exchangers, trust as assess, trust_remedy, writable_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
     POLICY_FILE_LIMIT,
@@ -34,6 +34,7 @@ from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in
 from rawr_install.files import read_regular
 from rawr_install.machine.lock import locked
 from rawr_install.machine.ownership import require_own_places
+from rawr_install.machine.plan import untrusted
 from rawr_install.paths import Paths
 
 
@@ -120,26 +121,9 @@ def require_trust(root: str, environ: Mapping[str, str]) -> None:
 def trust_refusal(root: str, environ: Mapping[str, str]) -> RefusedError | None:
     """Why no command may change anything for ``root``: others own a part of it, or can write to it."""
     found = assess(root, environ)
-    if found.obstacle:
-        return _not_trusted(root, found, environ)
     writable = found.writable()
-    if not writable:
-        return None
-    return RefusedError(
-        f"Other users can write to {writable[0]}, and so decide what runs in the workspace {root}.",
-        code="WORKSPACE_WRITABLE",
-        remedy=writable_remedy(root, writable),
-    )
-
-
-def _not_trusted(root: str, found: Trust, environ: Mapping[str, str]) -> RefusedError:
-    hint, remedy = trust_remedy(root, environ)
-    return RefusedError(
-        f"The workspace {root} is not trusted: {found.obstacle}.",
-        code="WORKSPACE_NOT_TRUSTED",
-        hint=hint,
-        remedy=remedy,
-    )
+    remedy = trust_remedy(root, environ) if found.obstacle else ("", writable_remedy(root, writable))
+    return untrusted(root, found.obstacle, remedy, writable)
 
 
 def require_own_state(root: str, environ: Mapping[str, str]) -> None:

@@ -18,13 +18,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rawr_install import atomic
 from rawr_install.dispatch.workspace import folders_up, read_owner, same_folder
 from rawr_install.install import git, operations
-from rawr_install.machine import requirements as bun
-from rawr_install.machine.requirements import Need
+from rawr_install.machine.plan import Request
+from rawr_install.machine.requirements import MissingRequirement, requirements
 from rawr_install.paths import Paths
 
 # What decides whether `rawr` works: the CLI, what it is installed from, the plugins' manifests.
@@ -32,8 +32,7 @@ PATHS = ("apps/cli", "package.json", "bun.lock", "bun.lockb", ":(glob)plugins/**
 _RECORD_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(NamedTuple):
     """What git told its hook: the hook's name, and what HEAD was and is (names that git understands)."""
 
     name: str
@@ -41,39 +40,25 @@ class Hook:
     new: str
 
 
-@dataclass(frozen=True)
-class Refreshed:
+class Refreshed(NamedTuple):
     """What a refresh found and did.
 
     ``reason``: ``no-owner``, ``not-owner``, ``nothing-changed``, ``planned`` or
-    ``refreshed``. ``paths`` are the changed paths that matter, None when git
+    ``refreshed``. ``changed_paths`` are those that matter, None when git
     could not tell (then everything counts as changed).
     """
 
     reason: str
-    root: str | None = None
+    workspace_root: str | None = None
     since: str | None = None
     commit: str | None = None
-    paths: tuple[str, ...] | None = None
+    changed_paths: tuple[str, ...] | None = None
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    needs: tuple[Need, ...] = ()
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "acted": self.reason == "refreshed",
-            "reason": self.reason,
-            "workspaceRoot": self.root,
-            "since": self.since,
-            "commit": self.commit,
-            "changedPaths": None if self.paths is None else list(self.paths),
-            "steps": list(self.steps),
-            "notes": list(self.notes),
-            "needs": [need.to_json() for need in self.needs],
-        }
+    needs: tuple[MissingRequirement, ...] = ()
 
 
-def refresh(paths: Paths, cwd: str, hook: Hook | None, run: operations.Run) -> Refreshed:
+def refresh(paths: Paths, cwd: str, hook: Hook | None, options: operations.Options) -> Refreshed:
     """Refresh the owner if ``cwd`` is in its checkout; raises RawrError as an activation does."""
     owner = read_owner(paths.owner_file)
     if owner.status != "valid" or owner.real is None:
@@ -83,10 +68,10 @@ def refresh(paths: Paths, cwd: str, hook: Hook | None, run: operations.Run) -> R
     if not _is_here(root, cwd, paths.environ):
         return Refreshed("not-owner", root)
     found = _compare(paths, root, hook)
-    if hook is not None and found.paths == ():
-        _remember(paths, found, run)
+    if hook is not None and found.changed_paths == ():
+        _remember(paths, found, options)
         return found
-    return _act(paths, root, found, run)
+    return _act(paths, root, found, options)
 
 
 def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:
@@ -101,7 +86,7 @@ def _is_here(root: str, cwd: str, environ: Mapping[str, str]) -> bool:
 
 
 def _compare(paths: Paths, root: str, hook: Hook | None) -> Refreshed:
-    """What changed since the last refresh; ``nothing-changed`` is only said with an empty ``paths``."""
+    """What changed since the last refresh; ``nothing-changed`` is only said with an empty ``changed_paths``."""
     environ = paths.environ
     new = git.commit(root, hook.new if hook else "HEAD", environ)
     old = git.commit(root, hook.old, environ) if hook else None
@@ -119,13 +104,13 @@ def _joined(some: tuple[str, ...], more: tuple[str, ...] | None) -> tuple[str, .
     return None if more is None else tuple(sorted({*some, *more}))
 
 
-def _act(paths: Paths, root: str, found: Refreshed, run: operations.Run) -> Refreshed:
-    done = operations.activate(paths, operations.Request(), root, run)
-    steps = (*done.mended, *(change.describe() for change in done.plan.changes))
-    needs = bun.requirements(root, paths.environ, ask=False)
-    _remember(paths, found, run)
-    reason = "planned" if run.dry_run else "refreshed"
-    return replace(found, reason=reason, steps=steps, notes=done.plan.notes, needs=needs)
+def _act(paths: Paths, root: str, found: Refreshed, options: operations.Options) -> Refreshed:
+    done = operations.activate(paths, Request(), root, options)
+    steps = (*done.recovered, *(change.describe() for change in done.plan.changes))
+    needs = requirements(root, paths.environ, ask=False)
+    _remember(paths, found, options)
+    reason = "planned" if options.dry_run else "refreshed"
+    return found._replace(reason=reason, steps=steps, notes=done.plan.notes, needs=needs)
 
 
 def _last_commit(paths: Paths, root: str) -> str | None:
@@ -141,11 +126,15 @@ def _last_commit(paths: Paths, root: str) -> str | None:
     return last if isinstance(last, str) and last.isalnum() else None
 
 
-def _remember(paths: Paths, found: Refreshed, run: operations.Run) -> None:
+def _remember(paths: Paths, found: Refreshed, options: operations.Options) -> None:
     """Note the commit; a machine where that fails only refreshes once more than it needs to."""
-    if found.commit is None or run.dry_run or found.commit == found.since == _last_commit(paths, found.root or ""):
+    if (
+        found.commit is None
+        or options.dry_run
+        or found.commit == found.since == _last_commit(paths, found.workspace_root or "")
+    ):
         return
-    record = {"version": 1, "root": found.root, "commit": found.commit}
+    record = {"version": 1, "root": found.workspace_root, "commit": found.commit}
     try:
         atomic.make_folder(paths.state_dir, 0o700)
         atomic.write_file(paths.refresh_file, json.dumps(record).encode() + b"\n", durable=False)

@@ -41,7 +41,7 @@ def execute(
     except OSError as error:
         raise _failed(command, error, "Nothing was changed.") from None
     try:
-        _carry_out(changes)
+        _apply_all(changes)
         with _about(paths.history_file):
             records.close(paths.history_file, history, record, "done")
     except BaseException as error:
@@ -49,7 +49,7 @@ def execute(
     return record
 
 
-def _carry_out(changes: Sequence[Change]) -> None:
+def _apply_all(changes: Sequence[Change]) -> None:
     staged: list[str | None] = []
     try:
         for change in changes:
@@ -106,7 +106,7 @@ def _put_one_back(change: Change, left: list[str]) -> None:
     if where == "other":
         left.append(change.path)
     elif where != "before":
-        _carry_out([change.inverse])
+        _apply_all([change.inverse])
 
 
 def remove(names: Sequence[str]) -> None:

@@ -68,7 +68,7 @@ def mode_of_machine(on_path: Iterable[Entry], installed: Sequence[str], bun_entr
     return ours or next(reversed(installed), None) or bun_entry.mode or SHIM
 
 
-def look(path: str) -> Entry:
+def classify(path: str) -> Entry:
     """Classify what stands at ``path``; never raises, reads at most 4 KiB."""
     link = _read_link(path)
     try:
@@ -133,7 +133,7 @@ def _read_link(path: str) -> str | None:
 def on_path(path_variable: str | None, name: str = "rawr") -> Iterator[Entry]:
     """Every ``rawr`` that a search of PATH meets, in order; an empty PATH element is the current folder (POSIX)."""
     for folder in (path_variable or "").split(os.pathsep) if path_variable else ():
-        found = look(os.path.join(folder or ".", name))
+        found = classify(os.path.join(folder or ".", name))
         if found.kind != "missing":
             yield found
 

@@ -7,13 +7,17 @@ with postponed annotations twice as long.
 is None where nothing is there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rawr_install.dispatch.workspace import Owner
 from rawr_install.machine.entry import Entry, mode_of_machine
-from rawr_install.machine.requirements import Need
+from rawr_install.machine.requirements import MissingRequirement
+
+if TYPE_CHECKING:
+    from rawr_install.machine.change import PathState
+    from rawr_install.machine.records import Item, Record
 
 
 class Cli(NamedTuple):
@@ -62,7 +66,7 @@ class Instance(NamedTuple):
     trust_remedy: tuple[str, tuple[str, ...]] = ("", ())
     writable: tuple[str, ...] = ()
     shim_runs: str | None = None
-    needs: tuple[Need, ...] = ()
+    needs: tuple[MissingRequirement, ...] = ()
     state: State | None = None
 
     @property
@@ -84,8 +88,16 @@ class Shell(NamedTuple):
     problem: str | None = None
 
 
+class Folder(NamedTuple):
+    """One folder of PATH: as PATH spells it, its real path, and its ``rawr``."""
+
+    path: str
+    real: str
+    entry: Entry
+
+
 class OnPath(NamedTuple):
-    """PATH, searched. ``entries`` are the distinct ``rawr`` in order.
+    """PATH, searched. ``entries`` are the distinct ``rawr`` in order (:func:`distinct`).
 
     ``also_at`` maps an entry's path to further places of the same real file,
     ``versions`` to a version that could be read without running anything.
@@ -93,6 +105,7 @@ class OnPath(NamedTuple):
     the one that the wire knows does.
     """
 
+    folders: tuple[Folder, ...] = ()
     entries: tuple[Entry, ...] = ()
     also_at: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     versions: Mapping[str, str] = MappingProxyType({})
@@ -100,6 +113,42 @@ class OnPath(NamedTuple):
     has_bun: bool = False
     pnpm_first: bool = False
     pnpm_first_wire: bool = False
+
+
+def distinct(folders: Iterable[Folder]) -> tuple[tuple[Entry, ...], dict[str, tuple[str, ...]]]:
+    """Every ``rawr`` of the folders, one for each real file, and the further places of those found twice."""
+    seen: dict[str, Entry] = {}
+    also: dict[str, tuple[str, ...]] = {}
+    for folder in folders:
+        found = folder.entry
+        if found.kind == "missing":
+            continue
+        first = seen.setdefault(found.real or f"{folder.real}/rawr", found)
+        if first is not found:
+            also[first.path] = (*also.get(first.path, ()), found.path)
+    return tuple(seen.values()), also
+
+
+class PathFacts(NamedTuple):
+    """What stands at a path that a change may touch.
+
+    ``entry`` is None for what is no entry; ``folder`` is the real path of the folder, ``problem`` why no entry can be
+    made in it: ``not-a-folder``, ``not-writable`` or "". ``backups`` are the set-asides of the records that are still
+    there, ``backup_name`` is one that is free.
+    """
+
+    state: "PathState"
+    entry: Entry | None = None
+    folder: str = ""
+    problem: str = ""
+    backups: frozenset[str] = frozenset()
+    backup_name: str = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it may not be removed: something that is not ours, or that cannot be put back as it was."""
+        theirs = self.entry is not None and self.state.kind != "absent" and not self.entry.ours
+        return theirs or self.state.kind == "kept"
 
 
 class Environment(NamedTuple):
@@ -130,22 +179,36 @@ class Problem(NamedTuple):
 
 
 class Records(NamedTuple):
-    """The toolkit's own records: ``installed`` are the receipt's entries with their modes; ``astray`` are items that
-    are no longer as installed, with what is wrong; ``pending`` names changes that were begun and not ended."""
+    """The toolkit's own records; ``modified`` are items of the receipt that are no longer as installed, with what is
+    wrong, ``problems`` the records that could not be read."""
 
-    installed: tuple[tuple[str, str], ...] = ()
-    astray: tuple[tuple[str, str], ...] = ()
-    pending: tuple[str, ...] = ()
+    receipt: "tuple[Item, ...]" = ()
+    history: "tuple[Record, ...]" = ()
+    modified: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def installed(self) -> tuple[tuple[str, str], ...]:
+        """The receipt's entries with their modes."""
+        return tuple((item.path, item.mode) for item in self.receipt if item.role == "entry")
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Changes that were begun and not ended."""
+        return tuple(f"{record.command} of {record.at}" for record in self.history if record.status == "pending")
 
 
 class Facts(NamedTuple):
     """The machine as one user sees it from one folder.
 
+    ``owner_target`` is the owner file, or what the user's own link there leads to; ``local_entry`` is where a shim goes
+    that Bun's folder does not take.
     ``off_path`` is an entry of ours that works, and whose folder PATH lacks.
     ``shell`` is the name of the user's login shell, empty where SHELL is not set.
     ``refused`` is a root variable with a value that names no workspace.
     ``crashes`` holds the parts of the look that failed in a way nobody foresaw.
+    What plans need beyond that (:func:`rawr_install.machine.probe.probe_setup`): ``seen``, by path, and
+    ``shell_entry``, the shim as this toolkit makes it.
     """
 
     home: str
@@ -154,7 +217,10 @@ class Facts(NamedTuple):
     bun_entry: Entry
     owner_file: str
     owner: Owner
-    pnpm_wire: str
+    pnpm_wire: str = ""
+    local_entry: str = ""
+    owner_target: str = ""
+    receipt_file: str = ""
     path: OnPath = OnPath()
     environment: Environment = Environment()
     records: Records = Records()
@@ -165,6 +231,8 @@ class Facts(NamedTuple):
     shell: str = ""
     shells: tuple[Shell, ...] = ()
     crashes: tuple[tuple[str, str], ...] = ()
+    seen: Mapping[str, PathFacts] = MappingProxyType({})
+    shell_entry: "PathState | None" = None
 
     @property
     def entries(self) -> tuple[Entry, ...]:

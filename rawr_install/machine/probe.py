@@ -2,35 +2,52 @@
 
 Reads only: no subprocess, nothing written, nothing waited for. Everything
 here may be hostile, so each read is bounded (64 KiB, 1 MiB for a
-``package.json``; 4,096 folders of PATH) and opens without blocking. A part
-that fails in an unforeseen way is noted in ``Facts.crashes`` and the look goes on.
+``package.json``; 4,096 folders of PATH) and opens without blocking.
+
+:func:`probe` is the doctor's: a part that fails in an unforeseen way is noted in ``Facts.crashes`` and the look goes
+on. :func:`probe_setup` is that of a changing command: it asks for less, and for what a plan is made from
+(:func:`rawr_install.machine.path_facts.with_paths`, which a doctor may add).
 """
 
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from rawr_install.dispatch import workspace as ws
 from rawr_install.dispatch.locate import named_workspace, real_path
 from rawr_install.dispatch.program import interpreter_of
 from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
-from rawr_install.files import PATH_FOLDERS, path_folders, read_bytes, read_json
-from rawr_install.machine import inventory, requirements as bun
-from rawr_install.machine.entry import Entry, look as look_at
-from rawr_install.machine.facts import Cli, Environment, Facts, Instance, OnPath, Records, Shell, State
+from rawr_install.errors import RawrError
+from rawr_install.files import PATH_FOLDERS, path_folders, read_json
+from rawr_install.machine.entry import Entry, classify
+from rawr_install.machine.environment import read_environment
+from rawr_install.machine.facts import (
+    Cli,
+    Environment,
+    Facts,
+    Folder,
+    Instance,
+    OnPath,
+    Problem,
+    Records,
+    Shell,
+    State,
+    distinct,
+)
+from rawr_install.machine.path_facts import named_by, with_paths
+from rawr_install.machine.requirements import requirements
+from rawr_install.machine.toolkit import toolkit_of, version_of_toolkit
 from rawr_install.paths import Paths
 
+if TYPE_CHECKING:
+    from rawr_install.machine.records import Item, Record
+
 T = TypeVar("T")
-SMALL_LIMIT = 64 * 1024
-ENV_FILES = (".env", ".env.development", ".env.local")
-# Variables with which a .env file decides what runs, or what runs before it.
-DECISIVE = ("RAWR_", "BUN_", "PATH=", "NODE_OPTIONS=")
 
 
-def look(
+def probe(
     paths: Paths,
     cwd: str | None,
     environ: Mapping[str, str],
@@ -46,30 +63,61 @@ def look(
     environ = {**environ, "PATH": os.pathsep.join(folders)}  # every search of it is bounded
     attempt = _Attempt()
     owner = ws.read_owner(paths.owner_file)
-    refused, lookalikes, instance = _instance(paths, cwd, environ, workspace, owner)
+    refused, lookalikes, instance = _find_instance(cwd, environ, workspace, owner)
     if instance:
         root = instance.root
         instance = instance._replace(state=attempt("state", lambda: _state(root), None))
     path = attempt("PATH", lambda: _on_path(paths, environ, folders, instance), OnPath())
-    records = attempt("records", lambda: inventory.look(paths), Records())
-    return Facts(
-        home=paths.home,
+    records = attempt("records", lambda: _read_records(paths), Records())
+    environment = attempt("environment", lambda: read_environment(paths, environ, cwd, path.entries), Environment())
+    return _facts(paths, owner, path._replace(folders_skipped=skipped), records, instance)._replace(
         cwd=cwd,
-        bun_bin_dir=paths.bun_bin_dir,
-        bun_entry=_named_by(look_at(paths.bun_entry), instance),
-        owner_file=paths.owner_file,
-        owner=owner.known_as(instance.root if instance else None),
-        pnpm_wire=paths.pnpm_shim_wire,
-        path=path._replace(folders_skipped=skipped),
-        environment=attempt("environment", lambda: _environment(paths, environ, cwd, path), Environment()),
-        records=records,
-        off_path=attempt("off PATH", lambda: _off_path(paths, records, folders), None),
-        instance=instance,
+        environment=environment,
+        off_path=attempt("off PATH", lambda: _off_path(paths, records, path), None),
         refused=refused,
         lookalikes=lookalikes,
         shell=os.path.basename(environ.get("SHELL", "")),
         shells=shells,
         crashes=tuple(attempt.crashes),
+    )
+
+
+def probe_setup(paths: Paths, history: Sequence[Record], root: str | None = None, bin_dir: str | None = None) -> Facts:
+    """The facts for a change: owner, entries and records, and the workspace ``root`` (a real path) if there is one.
+
+    ``history`` was read already; ``bin_dir`` is where an entry may be asked for. Raises RawrError
+    ``RECEIPT_UNREADABLE``, ``RECORD_NEWER``, ``TOOLKIT_DAMAGED`` and RefusedError ``UNREADABLE``.
+    """
+    from rawr_install.machine.records import read_receipt
+
+    environ = paths.environ
+    instance = _instance(root, "", environ) if root else None
+    folders = _folders(path_folders(environ.get("PATH", ""))[0], instance)
+    path = OnPath(folders, *distinct(folders))
+    records = Records(read_receipt(paths.receipt_file), tuple(history))
+    facts = _facts(paths, ws.read_owner(paths.owner_file), path, records, instance)
+    return with_paths(facts, bin_dir)
+
+
+def _facts(paths: Paths, owner: ws.Owner, path: OnPath, records: Records, instance: Instance | None) -> Facts:
+    """What every look has."""
+    owner_file = paths.owner_file
+    # Written through a link that leads to a file: dotfile managers make such links.
+    through = os.path.islink(owner_file) and os.path.isfile(owner_file)
+    return Facts(
+        home=paths.home,
+        cwd=None,
+        bun_bin_dir=paths.bun_bin_dir,
+        bun_entry=named_by(classify(paths.bun_entry), instance),
+        owner_file=owner_file,
+        owner=owner.known_as(instance.root if instance else None),
+        pnpm_wire=paths.pnpm_shim_wire,
+        local_entry=os.path.join(paths.local_bin, "rawr"),
+        owner_target=os.path.realpath(owner_file) if through else owner_file,
+        receipt_file=os.path.realpath(paths.receipt_file),
+        path=path,
+        records=records,
+        instance=instance,
     )
 
 
@@ -98,70 +146,91 @@ def current_folder() -> str | None:
 # -- PATH ----------------------------------------------------------------------
 
 
-def _on_path(paths: Paths, environ: Mapping[str, str], folders: list[str], instance: Instance | None) -> OnPath:
-    entries, also_at = _entries(folders, instance)
-    order, bun_dir = _Order(folders), paths.bun_bin_dir
+def _on_path(paths: Paths, environ: Mapping[str, str], names: list[str], instance: Instance | None) -> OnPath:
+    folders = _folders(names, instance)
+    entries, also_at = distinct(folders)
+    order = {folder.real: index for index, folder in reversed(list(enumerate(folders)))}
+    bun = order.get(os.path.realpath(paths.bun_bin_dir), -1)
+    pnpm = [order.get(os.path.realpath(os.path.dirname(shim)), PATH_FOLDERS) < bun for shim in paths.pnpm_shims]
+    versions = ((entry.path, _version(entry, paths.home, environ["PATH"])) for entry in entries)
     return OnPath(
+        folders,
         entries,
         also_at,
-        _versions(entries, paths.home, environ["PATH"]),
-        0,
-        order.has(bun_dir),
-        any(order.before(os.path.dirname(shim), bun_dir) for shim in paths.pnpm_shims),
-        order.before(os.path.dirname(paths.pnpm_shim_wire), bun_dir),
+        versions={path: version for path, version in versions if version},
+        has_bun=bun >= 0,
+        pnpm_first=any(pnpm),
+        pnpm_first_wire=pnpm[0],
     )
 
 
-def _entries(folders: list[str], instance: Instance | None) -> tuple[tuple[Entry, ...], dict[str, tuple[str, ...]]]:
-    """Every ``rawr``, one for each real file, and the further places of those found twice."""
-    seen: dict[str, Entry] = {}
-    also: dict[str, tuple[str, ...]] = {}
-    for folder in folders:
-        found = _named_by(look_at(os.path.join(folder, "rawr")), instance)
-        if found.kind == "missing":
-            continue
-        first = seen.setdefault(found.real or os.path.join(os.path.realpath(folder), "rawr"), found)
-        if first is not found:
-            also[first.path] = (*also.get(first.path, ()), found.path)
-    return tuple(seen.values()), also
+def _folders(names: Iterable[str], instance: Instance | None) -> tuple[Folder, ...]:
+    found = ((name, classify(os.path.join(name, "rawr"))) for name in names)
+    return tuple(Folder(name, os.path.realpath(name), named_by(entry, instance)) for name, entry in found)
 
 
-def _named_by(entry: Entry, instance: Instance | None) -> Entry:
-    """The entry, seen as a link to ``instance`` by that one's name for it.
-
-    Also where that CLI's own file is a link to somewhere else, and where it leads to another real path of the folder.
-    """
-    if instance is None or entry.link is None or entry.kind not in ("foreign", "workspace-link"):
-        return entry
-    if entry.real == instance.cli.real:
-        return entry._replace(kind="workspace-link", instance=instance.root)
-    if entry.instance and ws.same_folder(entry.instance, instance.root):
-        return entry._replace(real=instance.cli.real, instance=instance.root)
-    return entry
+def _version(entry: Entry, home: str, path_variable: str) -> str | None:
+    """The entry's version, if it can be read without running anything."""
+    if entry.instance:
+        version = read_json(os.path.join(entry.instance, "apps", "cli", "package.json")).get("version")
+        return version if isinstance(version, str) else None
+    toolkit = toolkit_of(entry.path, home, path_variable) if entry.kind == "shim" else None
+    return version_of_toolkit(toolkit) if toolkit else None
 
 
-class _Order:
-    """The order of PATH's folders, by real path."""
-
-    def __init__(self, folders: list[str]) -> None:
-        self._at: dict[str, int] = {}
-        for index, folder in enumerate(folders):
-            self._at.setdefault(os.path.realpath(folder), index)
-
-    def has(self, folder: str) -> bool:
-        return os.path.realpath(folder) in self._at
-
-    def before(self, first: str, second: str) -> bool:
-        end = len(self._at) + PATH_FOLDERS
-        return self._at.get(os.path.realpath(first), end) < self._at.get(os.path.realpath(second), -1)
-
-
-def _off_path(paths: Paths, records: Records, folders: list[str]) -> Entry | None:
+def _off_path(paths: Paths, records: Records, path: OnPath) -> Entry | None:
     """An entry of ours that was installed, or made by a package manager, in a folder that PATH lacks."""
-    order = _Order(folders)
+    on_path = {folder.real for folder in path.folders}
     known = (*(path for path, _ in records.installed), os.path.join(paths.local_bin, "rawr"))
-    found = (look_at(path) for path in known if not order.has(os.path.dirname(path)))
+    found = (classify(path) for path in known if os.path.realpath(os.path.dirname(path)) not in on_path)
     return next((entry for entry in found if entry.ours and entry.executable), None)
+
+
+# -- the records ---------------------------------------------------------------
+
+
+def _read_records(paths: Paths) -> Records:
+    """Receipt and history; what cannot be read is a problem to report, not a reason to stop."""
+    found = Records()
+    if not (os.path.lexists(paths.receipt_file) or os.path.lexists(paths.history_file)):
+        return found
+    from rawr_install.machine import records  # only where there are records: a doctor is quick
+
+    problems: list[Problem] = []
+    try:
+        receipt = records.read_receipt(paths.receipt_file)
+        found = found._replace(receipt=receipt, modified=tuple(_modified(paths, receipt)))
+    except RawrError as error:
+        problems.append(Problem("receipt.unreadable", error.message, error.remedy))
+    try:
+        found = found._replace(history=tuple(records.read_history(paths.history_file)))
+    except RawrError as error:
+        problems.append(Problem("history.unreadable", error.message, error.remedy))
+    return found._replace(problems=tuple(problems))
+
+
+def _modified(paths: Paths, items: Sequence[Item]) -> Iterable[tuple[str, str]]:
+    from rawr_install.machine.change import ABSENT, read_path
+
+    written = os.stat(paths.receipt_file).st_ctime_ns if items else 0
+    for item in items:
+        if item.kind == "file" and _untouched_since(item.path, written):
+            continue  # spares the hash, and with it loading OpenSSL
+        try:
+            found = read_path(item.path)
+        except OSError as error:
+            yield item.path, error.strerror or "unreadable"
+            continue
+        if not item.matches(found):
+            yield item.path, "missing" if found == ABSENT else "modified"
+
+
+def _untouched_since(path: str, moment: int) -> bool:
+    """Whether nothing has happened to the file since: no call can set ``st_ctime``, and a rename renews it."""
+    try:
+        return os.lstat(path).st_ctime_ns <= moment
+    except OSError:
+        return False
 
 
 # -- the instance --------------------------------------------------------------
@@ -169,14 +238,12 @@ def _off_path(paths: Paths, records: Records, folders: list[str]) -> Entry | Non
 Choice = tuple[tuple[str, str] | None, tuple[str, ...], Instance | None]
 
 
-def _instance(
-    paths: Paths, cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner
-) -> Choice:
+def _find_instance(cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner) -> Choice:
     found = ws.discover(cwd or os.sep, environ)
     refused = (found.source, found.refused) if found.refused is not None else None
     root, source = _choose(cwd, workspace, owner, found)
     # By its real path, as the workspace CLI sees itself: an instance has one name, however one came to it.
-    instance = _examine(paths, environ, real_path(root), source) if root else None
+    instance = _examined(_instance(real_path(root), source, environ), environ) if root else None
     return refused, found.lookalikes, instance
 
 
@@ -193,29 +260,28 @@ def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.D
     return alike, "search"
 
 
-def _examine(paths: Paths, environ: Mapping[str, str], root: str, source: str) -> Instance:
+def _instance(root: str, source: str, environ: Mapping[str, str]) -> Instance:
+    found = trust(root, environ)
+    writable = found.writable()
+    remedy = trust_remedy(root, environ) if found.obstacle else ("", writable_remedy(root, writable))
+    cli = _cli(root, environ.get("PATH", ""))
+    return Instance(root, source, cli, obstacle=found.obstacle, trust_remedy=remedy, writable=writable)
+
+
+def _examined(instance: Instance, environ: Mapping[str, str]) -> Instance:
+    """The instance with what the doctor alone asks."""
+    root = instance.root
     package = read_json(os.path.join(root, "apps", "cli", "package.json"))
     dispatched = ws.discover(root, environ).root
     if dispatched:
         dispatched = root if ws.same_folder(dispatched, root) else os.path.realpath(dispatched)
     version = package.get("version")
-    return Instance(
-        root,
-        source,
-        _cli(root, environ.get("PATH", "")),
+    return instance._replace(
         dependency_count=_workspace_ranges(package.get("dependencies")),
         version=version if isinstance(version, str) else None,
-        **_trust(root, environ),
         shim_runs=dispatched,
-        needs=bun.requirements(root, environ, ask=False),
+        needs=requirements(root, environ, ask=False),
     )
-
-
-def _trust(root: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    found = trust(root, environ)
-    writable = found.writable()
-    remedy = trust_remedy(root, environ) if found.obstacle else ("", writable_remedy(root, writable))
-    return {"obstacle": found.obstacle, "trust_remedy": remedy, "writable": writable}
 
 
 def _state(root: str) -> State:
@@ -250,88 +316,3 @@ def _cli(root: str, path_variable: str) -> Cli:
     shebang, interpreter = interpreter_of(path, path_variable)
     executable = os.path.isfile(path) and os.access(path, os.X_OK)
     return Cli(path, os.path.realpath(path), True, executable, shebang, interpreter)
-
-
-# -- the environment -----------------------------------------------------------
-
-
-def _environment(paths: Paths, environ: Mapping[str, str], cwd: str | None, path: OnPath) -> Environment:
-    return Environment(
-        tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
-        ws.fallback_enabled(paths.fallback_file, environ),
-        _exposed(paths),
-        _preloads(cwd),
-        _env_settings(cwd),
-        inventory.toolkits_gone(path.entries, paths, environ),
-        tuple(_system_path()),
-    )
-
-
-def _system_path() -> Iterator[str]:
-    """What macOS' path_helper(8) gives every login shell: the lines of /etc/paths and of the files in /etc/paths.d."""
-    try:
-        more = sorted(os.listdir("/etc/paths.d"))[:PATH_FOLDERS]
-    except OSError:
-        more = []
-    for file in ("/etc/paths", *(os.path.join("/etc/paths.d", name) for name in more)):
-        yield from filter(None, map(os.fsdecode, read_bytes(file, SMALL_LIMIT).splitlines()))
-
-
-def _versions(entries: tuple[Entry, ...], home: str, path_variable: str) -> dict[str, str]:
-    """Versions that can be read without running anything, by entry path."""
-    read = ((entry.path, _version(entry, home, path_variable)) for entry in entries)
-    return {path: version for path, version in read if version}
-
-
-def _version(entry: Entry, home: str, path_variable: str) -> str | None:
-    if entry.instance:
-        version = read_json(os.path.join(entry.instance, "apps", "cli", "package.json")).get("version")
-        return version if isinstance(version, str) else None
-    toolkit = inventory.toolkit_of(entry.path, home, path_variable) if entry.kind == "shim" else None
-    return inventory.version_of_toolkit(toolkit) if toolkit else None
-
-
-def _exposed(paths: Paths) -> tuple[tuple[str, int], ...]:
-    """What in ``~/.rawr`` somebody else could write: whoever can decides which program the user runs."""
-    watched = (paths.dot_rawr, paths.owner_file, paths.fallback_file, paths.trusted_file)
-    return tuple((path, mode) for path in watched if (mode := _mode(path)) & 0o022)
-
-
-def _mode(path: str) -> int:
-    try:
-        return stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        return 0
-
-
-def _preloads(cwd: str | None) -> tuple[str, ...]:
-    """The modules that a ``bunfig.toml`` in the current folder makes Bun load first."""
-    data = read_bytes(os.path.join(cwd, "bunfig.toml"), SMALL_LIMIT) if cwd else b""
-    if b"preload" not in data:
-        return ()
-    import tomllib
-
-    try:
-        wanted = tomllib.loads(data.decode("utf-8")).get("preload")
-    except (ValueError, RecursionError):
-        return ()
-    listed = wanted if isinstance(wanted, list) else [wanted]
-    return tuple(item for item in listed if isinstance(item, str))
-
-
-def _env_settings(cwd: str | None) -> tuple[tuple[str, str], ...]:
-    """``(file, variable)`` for each decisive variable that Bun would read from the current folder."""
-    return tuple(
-        (os.path.join(cwd, name), variable)
-        for name in ENV_FILES
-        if cwd
-        for variable in _variables(read_bytes(os.path.join(cwd, name), SMALL_LIMIT))
-        if f"{variable}=".startswith(DECISIVE)
-    )
-
-
-def _variables(data: bytes) -> Iterator[str]:
-    for line in data.decode("utf-8", "replace").splitlines():
-        name, equals, _ = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            yield name.strip()

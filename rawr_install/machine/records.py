@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rawr_install import atomic
 from rawr_install.ecmascript import now
-from rawr_install.errors import RawrError
+from rawr_install.errors import RawrError, os_error_in_words
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to, read_path
 from rawr_install.machine.entry import LINK, SHIM
 from rawr_install.paths import Paths
@@ -85,8 +85,12 @@ class Record(NamedTuple):
 
 def read_receipt(receipt_file: str) -> Receipt:
     """The items; raises RawrError ``RECEIPT_UNREADABLE`` or ``RECORD_NEWER``."""
-    what = f"The receipt {receipt_file} cannot be read, so what is ours cannot be told"
-    return tuple(_read(receipt_file, "items", _item, RawrError(what, code="RECEIPT_UNREADABLE")))
+    return receipt_in(_read(receipt_file, "RECEIPT_UNREADABLE"), receipt_file)
+
+
+def receipt_in(state: PathState, receipt_file: str) -> Receipt:
+    """The items that a receipt in this state holds; raises as :func:`read_receipt`."""
+    return tuple(_parse(state, receipt_file, "RECEIPT_UNREADABLE", "items", _item))
 
 
 def receipt_state(items: Receipt) -> PathState:
@@ -115,10 +119,10 @@ def after_change(items: Receipt, change: Change) -> Receipt:
 
 def read_history(history_file: str) -> list[Record]:
     """All records, oldest first; raises RawrError ``HISTORY_UNREADABLE`` or ``RECORD_NEWER``."""
-    what = RawrError(f"The history {history_file} cannot be read", code="HISTORY_UNREADABLE")
-    records = list(_read(history_file, "records", _record, what))
+    code = "HISTORY_UNREADABLE"
+    records = _parse(_read(history_file, code), history_file, code, "records", _record)
     if any(later.id <= earlier.id for earlier, later in pairwise(records)):
-        raise _unreadable(history_file, what, "its records are not in order")
+        raise _unreadable(history_file, code, "its records are not in order")
     return records
 
 
@@ -179,18 +183,23 @@ def require_own(paths: Paths, changes: Iterable[Change], code: str = "HISTORY_UN
     }
     for change in changes:
         if change.path not in allowed.get(change.role, (change.path,)):
-            error = RawrError(f"{record} is not carried out", code=code)
-            raise _unreadable(record, error, f"it says that the {change.role} file is {change.path}")
+            raise _unreadable(record, code, f"it says that the {change.role} file is {change.path}")
 
 
 # -- reading, with every value checked -------------------------------------------
 
 
-def _read(path: str, key: str, parse: Callable[[Mapping[str, Any]], T], error: RawrError) -> Iterable[T]:
+def _read(path: str, code: str) -> PathState:
     try:
-        found = read_path(os.path.realpath(path), HISTORY_LIMIT)
-        if found == ABSENT:
-            return []
+        return read_path(os.path.realpath(path), HISTORY_LIMIT)
+    except OSError as error:
+        raise _unreadable(path, code, os_error_in_words(error)) from None
+
+
+def _parse(found: PathState, path: str, code: str, key: str, parse: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    if found == ABSENT:
+        return []
+    try:
         _need(found.kind == "file", "it is not a regular file that you can read")
         document = _object(json.loads(found.data), "the document")
         version = document.get("version")
@@ -198,12 +207,18 @@ def _read(path: str, key: str, parse: Callable[[Mapping[str, Any]], T], error: R
             raise _newer(path, version)
         _need(type(version) is int and version == VERSION, "its version is not known")
         return [parse(_object(shown, f"one of its {key}")) for shown in _list(document.get(key), key)]
-    except (OSError, ValueError, RecursionError) as why:
-        raise _unreadable(path, error, str(why)) from None
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, code, str(error)) from None
 
 
-def _unreadable(path: str, error: RawrError, why: str) -> RawrError:
-    return RawrError(f"{error.message}: {why}.", code=error.code, remedy=("mv", path, path + ".broken"))
+_SENTENCES = {
+    "HISTORY_UNREADABLE": "The history {} cannot be read",
+    "RECEIPT_UNREADABLE": "The receipt {} cannot be read, so what is ours cannot be told",
+}
+
+
+def _unreadable(path: str, code: str, why: str) -> RawrError:
+    return RawrError(f"{_SENTENCES[code].format(path)}: {why}.", code=code, remedy=("mv", path, path + ".broken"))
 
 
 def _newer(path: str, version: int) -> RawrError:

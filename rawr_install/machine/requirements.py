@@ -24,7 +24,7 @@ from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
 from rawr_install.events import log
 from rawr_install.files import read_bytes
-from rawr_install.report import Remedy, to_json
+from rawr_install.report import Remedy
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
 ASK_SECONDS = 10.0
@@ -34,7 +34,7 @@ _HOMES = rf"[/\\](?:bun|[a-z0-9]+-bun)(?:[/\\]|-)v?({_VERSION})[/\\]"
 _DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "workspaces")
 
 
-class Need(NamedTuple):
+class MissingRequirement(NamedTuple):
     """One thing that is missing: a stable ``id``, one sentence, and the command that mends it.
 
     Ids: ``bun.missing``, ``bun.broken``, ``bun.version``, ``bun.range``,
@@ -43,14 +43,10 @@ class Need(NamedTuple):
 
     id: str
     summary: str
-    remedy: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, object]:
-        remedy = Remedy(shlex.join(self.remedy), self.remedy) if self.remedy else None
-        return {"id": self.id, "summary": self.summary, "remedy": to_json(remedy)}
+    remedy: Remedy | None = None
 
 
-def requirements(root: str, environ: Mapping[str, str], ask: bool) -> tuple[Need, ...]:
+def requirements(root: str, environ: Mapping[str, str], ask: bool) -> tuple[MissingRequirement, ...]:
     """What the checkout at ``root`` still needs, empty when it is ready; raises nothing.
 
     With ``ask`` the Bun on PATH is started once for its version, for at most
@@ -59,7 +55,9 @@ def requirements(root: str, environ: Mapping[str, str], ask: bool) -> tuple[Need
     try:
         manifest = _read_manifest(os.path.join(root, "package.json"))
     except (OSError, ValueError, RecursionError) as error:
-        return (Need("package.unreadable", f"{root}/package.json is not a readable JSON object: {error}"),)
+        return (
+            MissingRequirement("package.unreadable", f"{root}/package.json is not a readable JSON object: {error}"),
+        )
     return (*_bun_needs(root, manifest, environ, ask), *_dependency_needs(root, manifest))
 
 
@@ -122,36 +120,42 @@ def satisfies(version: str, wanted: str) -> bool:
     return any(SpecifierSet(one).contains(spelled, prereleases=True) for one in npm_range.specifiers(wanted))
 
 
-def _bun_needs(root: str, manifest: dict[str, object], environ: Mapping[str, str], ask: bool) -> Iterator[Need]:
+def _bun_needs(
+    root: str, manifest: dict[str, object], environ: Mapping[str, str], ask: bool
+) -> Iterator[MissingRequirement]:
     wants = dict(_wanted_versions(manifest))
     if not (wants or _starts_with_bun(cli_path(root)) or _has_dependencies(manifest)):
         return
     found = find(environ)
     if found is None:
-        yield Need("bun.missing", "Bun is not on PATH, and this checkout needs it.", _get_bun(wants))
+        yield MissingRequirement("bun.missing", "Bun is not on PATH, and this checkout needs it.", _get_bun(wants))
         return
     bun = startable(environ) if ask else found
     if bun is None:
         said = f"{found} is not started: it is another user's, or its folder on PATH is a relative one."
-        yield Need("bun.broken", said, _get_bun(wants))
+        yield MissingRequirement("bun.broken", said, _get_bun(wants))
         return
     version = ask_version(bun, root, environ) if ask else read_version(bun)
     if version is not None:
         yield from _version_needs(bun, version, wants)
     elif ask:
-        yield Need("bun.broken", f"{bun} does not answer `bun --version` with a version.", _get_bun(wants))
+        yield MissingRequirement(
+            "bun.broken", f"{bun} does not answer `bun --version` with a version.", _get_bun(wants)
+        )
 
 
-def _version_needs(bun: str, version: str, wants: dict[str, str]) -> Iterator[Need]:
+def _version_needs(bun: str, version: str, wants: dict[str, str]) -> Iterator[MissingRequirement]:
     for field, wanted in wants.items():
         try:
             fits = satisfies(version, wanted)
         except ValueError:
-            yield Need("bun.range", f"package.json's {field} asks for bun {wanted!r}, which is no version range.")
+            yield MissingRequirement(
+                "bun.range", f"package.json's {field} asks for bun {wanted!r}, which is not a version range."
+            )
             continue
         if not fits:
             said = f"{bun} is Bun {version}; package.json's {field} asks for {wanted}."
-            yield Need("bun.version", said, _get_bun(wants))
+            yield MissingRequirement("bun.version", said, _get_bun(wants))
 
 
 def _wanted_versions(manifest: dict[str, object]) -> Iterator[tuple[str, str]]:
@@ -165,17 +169,21 @@ def _wanted_versions(manifest: dict[str, object]) -> Iterator[tuple[str, str]]:
         yield "engines.bun", wanted.strip()
 
 
-def _get_bun(wants: dict[str, str]) -> tuple[str, ...]:
+def _get_bun(wants: dict[str, str]) -> Remedy:
     """Bun's own installer (it takes a release's name as its argument), for the exact version where one is named."""
     exact = wants.get("packageManager", "")
     release = f" -s bun-v{exact}" if re.fullmatch(_VERSION, exact) else ""
-    return ("bash", "-c", f"curl -fsSL https://bun.com/install | bash{release}")
+    return _command("bash", "-c", f"curl -fsSL https://bun.com/install | bash{release}")
 
 
-def _dependency_needs(root: str, manifest: dict[str, object]) -> Iterator[Need]:
+def _command(*argv: str) -> Remedy:
+    return Remedy(shlex.join(argv), argv)
+
+
+def _dependency_needs(root: str, manifest: dict[str, object]) -> Iterator[MissingRequirement]:
     if _has_dependencies(manifest) and not os.path.isdir(os.path.join(root, "node_modules")):
         said = f"The dependencies of {root} are not installed (no node_modules)."
-        yield Need("dependencies.missing", said, (*INSTALL_COMMAND, "--cwd", root))
+        yield MissingRequirement("dependencies.missing", said, _command(*INSTALL_COMMAND, "--cwd", root))
 
 
 def _has_dependencies(manifest: dict[str, object]) -> bool:

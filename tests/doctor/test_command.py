@@ -184,7 +184,7 @@ def test_a_crashing_check_is_a_finding_and_hides_no_other(lab: Lab, monkeypatch:
 
 
 def test_a_crash_while_looking_is_a_finding_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rawr_install.machine.probe._exposed", lambda _places: 1 / 0)
+    monkeypatch.setattr("rawr_install.machine.environment._exposed", lambda _places: 1 / 0)
     assert lab.found() == {"probe.crash": "crash"}
 
 
@@ -283,5 +283,5 @@ def test_diagnosing_is_pure(lab: Lab) -> None:
     from rawr_install.machine import probe
     from rawr_install.paths import Paths
 
-    facts = probe.look(Paths.from_environ(lab.machine.env), str(lab.ws), lab.machine.env)
+    facts = probe.probe(Paths.from_environ(lab.machine.env), str(lab.ws), lab.machine.env)
     assert doctor.diagnose(facts) == doctor.diagnose(facts)

@@ -144,7 +144,7 @@ def test_a_million_folders_on_path_cost_bounded_memory(lab: Lab) -> None:
     path = ":".join(f"/p/{number}" for number in range(1_000_000))
     environ = {**lab.machine.env, "PATH": f"{lab.machine.env['PATH']}:{path}"}
     tracemalloc.start()
-    report = doctor.diagnose(probe.look(Paths.from_environ(environ), str(lab.ws), environ))
+    report = doctor.diagnose(probe.probe(Paths.from_environ(environ), str(lab.ws), environ))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert report.healthy

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rawr_install.install.shell_entry import fill_toolkit
+from rawr_install.machine.toolkit import fill_toolkit
 from tests.conftest import LINK, Machine, Ran
 
 SHIM = Path(__file__).parent.parent.parent / "shims/rawr"

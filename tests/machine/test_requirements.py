@@ -31,7 +31,7 @@ def checkout(tmp_path: Path, manifest: object, cli: str = BUN_CLI) -> str:
     return str(root)
 
 
-def ids(needs: tuple[bun.Need, ...]) -> list[str]:
+def ids(needs: tuple[bun.MissingRequirement, ...]) -> list[str]:
     return [need.id for need in needs]
 
 
@@ -89,20 +89,20 @@ def test_bun_is_missing_only_where_the_checkout_uses_it(
 def test_the_remedy_for_a_pinned_bun_installs_that_release(tmp_path: Path, pin: str) -> None:
     need, *_ = bun.requirements(checkout(tmp_path, {"packageManager": pin}), environment(tmp_path), ask=True)
     assert need.id == "bun.missing"
-    assert need.remedy[-1].endswith("| bash -s bun-v1.2.3")
+    assert need.remedy and need.remedy.argv[-1].endswith("| bash -s bun-v1.2.3")
 
 
 def test_a_pin_that_is_no_version_does_not_reach_the_remedys_shell(tmp_path: Path) -> None:
     root = checkout(tmp_path, {"packageManager": "bun@1.0.0; touch pwned"})
     need, *_ = bun.requirements(root, environment(tmp_path), ask=True)
-    assert need.remedy == ("bash", "-c", "curl -fsSL https://bun.com/install | bash")
+    assert need.remedy and need.remedy.argv == ("bash", "-c", "curl -fsSL https://bun.com/install | bash")
 
 
 def test_the_remedy_for_dependencies_names_the_checkout(tmp_path: Path) -> None:
     root = checkout(tmp_path, {"workspaces": ["apps/*"]})
     fake_bun(tmp_path / "bin/bun", "echo 1.2.3")
     (need,) = bun.requirements(root, environment(tmp_path), ask=True)
-    assert need.remedy == ("bun", "install", "--frozen-lockfile", "--cwd", root)
+    assert need.remedy and need.remedy.argv == ("bun", "install", "--frozen-lockfile", "--cwd", root)
     os.mkdir(f"{root}/node_modules")
     assert bun.requirements(root, environment(tmp_path), ask=True) == ()
 

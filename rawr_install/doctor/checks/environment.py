@@ -35,7 +35,7 @@ def toolkit_gone(facts: Facts) -> Finding | None:
 
 @check("receipt.disagrees", "what the toolkit installed is as it was installed")
 def receipt_disagrees(facts: Facts) -> Finding | None:
-    astray = facts.records.astray
+    astray = facts.records.modified
     if not astray:
         return None
     said = ", ".join(f"{path} is {what}" for path, what in astray)
@@ -46,7 +46,7 @@ def receipt_disagrees(facts: Facts) -> Finding | None:
 def _as_installed(facts: Facts) -> Remedy:
     """The command after which disk and receipt say the same again."""
     modes = dict(facts.records.installed)
-    path, what = facts.records.astray[0]
+    path, what = facts.records.modified[0]
     if path not in modes:  # the owner file
         return command("activate", facts.instance.root) if facts.instance else Remedy("rawr-install activate PATH")
     if what == "missing":

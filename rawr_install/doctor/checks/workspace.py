@@ -101,8 +101,7 @@ def _need(check_id: str) -> Judge:
         need = next((need for need in needs if need.id == check_id), None)
         if need is None:
             return None
-        remedy = Remedy(shlex.join(need.remedy), need.remedy) if need.remedy else None
-        return Finding(check_id, "warn", need.summary, {}, remedy)
+        return Finding(check_id, "warn", need.summary, {}, need.remedy)
 
     return judge
 

@@ -1,0 +1,364 @@
+"""From facts to a plan: what ``install`` and ``activate`` change. Pure.
+
+A plan is a list of changes in the order in which they are made, and how things stand afterwards. An empty list means
+that everything is in place. :mod:`~rawr_install.machine.undo` plans what takes things away again,
+:func:`rawr_install.machine.outcome.after` gives the facts as a plan would leave them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from rawr_install.dispatch.workspace import seam_status
+from rawr_install.ecmascript import trim
+from rawr_install.encoding import to_wire
+from rawr_install.errors import RefusedError
+from rawr_install.machine import records
+from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to
+from rawr_install.machine.entry import LINK, SHIM, Entry, first_command
+from rawr_install.machine.facts import Facts, Instance, PathFacts
+
+R = TypeVar("R")
+
+
+class Request(NamedTuple):
+    """What was asked for on the command line; ``bin_dir`` is absolute."""
+
+    mode: str | None = None
+    bin_dir: str | None = None
+    force: bool = False
+
+
+class Step(NamedTuple):
+    """A change as a program reads it; file contents stay out."""
+
+    role: str
+    path: str
+    step: str
+
+
+class Plan(NamedTuple, Generic[R]):
+    """What a command will change, how things stand afterwards, and what it has to say."""
+
+    changes: tuple[Change, ...]
+    result: R
+    notes: tuple[str, ...] = ()
+    rewound: int | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The changes in words."""
+        return tuple(Step(each.role, each.path, each.describe()) for each in self.changes)
+
+
+class Installed(NamedTuple):
+    """How things stand after ``install``, in the words of its JSON."""
+
+    mode: str
+    entry_path: str
+    target: str | None
+    instance_root: str | None
+    alias_instance_seam_status: str
+    owner_file_path: str
+    owner_workspace_path: str | None
+
+
+class Activated(NamedTuple):
+    """How things stand after ``activate``; ``ownership`` is ``initialized``, ``already`` or ``transferred``."""
+
+    mode: str
+    entry_path: str
+    target: str | None
+    instance_root: str
+    alias_instance_seam_status: str
+    owner_file_path: str
+    owner_workspace_path: str
+    ownership: str
+    previous_owner: str | None
+
+
+def plan_install(facts: Facts, request: Request) -> Plan[Installed]:
+    """Put the entry in place; the owner stays as it is. Where a shim of ours runs already there is nothing to do.
+
+    Raises RefusedError: ``FOREIGN_ENTRY``, ``MANAGED_ENTRY``, ``BIN_DIR_*``; for
+    a link also ``OWNER_OTHER_INSTANCE``, ``WORKSPACE_CLI_*``, ``WORKSPACE_NOT_TRUSTED``.
+    """
+    mode, path = entry_place(facts, request)
+    notes = _pass_over_owner(facts, _usable(facts), request) if mode == LINK else ()
+    root = facts.instance.root if facts.instance else None
+    seam, cli = seam_status(facts.owner, root), facts.instance.cli.path if facts.instance else None
+    result = Installed(mode, path, cli, root, seam, facts.owner_target, facts.owner.path)
+    again = ("install", "--workspace", root) if root else ("install",)
+    changes = _entry_change(facts, request, mode, facts.seen[path], again)
+    return Plan(with_receipt(facts, changes), result, notes + _path_notes(facts, mode, path))
+
+
+def plan_activate(facts: Facts, request: Request) -> Plan[Activated]:
+    """Make the instance the owner, with an entry that runs it; where a shim of ours runs the owner alone changes.
+
+    Raises RefusedError as :func:`plan_install`, and ``OWNER_FILE_UNUSABLE``,
+    ``WORKSPACE_PATH_UNSUITABLE``.
+    """
+    mode, path = entry_place(facts, request)
+    instance, owner = _usable(facts), facts.owner
+    root = instance.root
+    ownership = "already" if owner.real == root else "transferred" if owner.raw else "initialized"
+    seam, before = "owner-current-instance", owner.path or owner.raw or None
+    result = Activated(mode, path, instance.cli.path, root, seam, facts.owner_target, root, ownership, before)
+    entry = _entry_change(facts, request, mode, facts.seen[path], ("activate", root))
+    wanted = (*_owner_change(facts, instance), *entry)
+    return Plan(with_receipt(facts, wanted), result, _path_notes(facts, mode, path))
+
+
+def untrusted(
+    root: str, obstacle: str, trust_remedy: tuple[str, tuple[str, ...]], writable: Sequence[str]
+) -> RefusedError | None:
+    """Why no command may change anything for ``root``: others own a part of it, or can write to it."""
+    hint, remedy = trust_remedy
+    if obstacle:
+        said = f"The workspace {root} is not trusted: {obstacle}."
+        return RefusedError(said, code="WORKSPACE_NOT_TRUSTED", hint=hint, remedy=remedy)
+    if writable:
+        said = f"Other users can write to {writable[0]}, and so decide what runs in the workspace {root}."
+        return RefusedError(said, code="WORKSPACE_WRITABLE", remedy=remedy)
+    return None
+
+
+def _usable(facts: Facts) -> Instance:
+    instance = facts.instance
+    assert instance is not None  # activate, and install of a link, always look for one
+    cli = instance.cli
+    if cli.real is None:
+        raise RefusedError(
+            f"The workspace {instance.root} has no CLI at {cli.path}.",
+            code="WORKSPACE_CLI_MISSING",
+            hint=f"check out or build the workspace so that {cli.path} exists",
+        )
+    if not cli.executable:
+        raise RefusedError(
+            f"The workspace CLI {cli.path} is not an executable file.",
+            code="WORKSPACE_CLI_NOT_EXECUTABLE",
+            remedy=("chmod", "+x", cli.path),
+        )
+    refusal = untrusted(instance.root, instance.obstacle, instance.trust_remedy, instance.writable)
+    if refusal is not None:
+        raise refusal
+    return instance
+
+
+def _pass_over_owner(facts: Facts, instance: Instance, request: Request) -> tuple[str, ...]:
+    """The note that another valid instance is the owner; RefusedError ``OWNER_OTHER_INSTANCE`` without ``--force``."""
+    if facts.owner.status != "valid" or facts.owner.real == instance.root:
+        return ()
+    activate = ("rawr-install", "activate", instance.root)
+    if not request.force:
+        raise RefusedError(
+            f"The machine's owner is another workspace, {facts.owner.path} (in {facts.owner_target}).",
+            code="OWNER_OTHER_INSTANCE",
+            remedy=activate,
+            details={"ownerWorkspacePath": facts.owner.path, "instanceRoot": instance.root},
+        )
+    return (
+        f"Note: the global rawr owner still points to another checkout: {facts.owner.path}",
+        f"Note: to transfer ownership, run: {shlex.join(activate)}",
+    )
+
+
+# -- the owner ---------------------------------------------------------------
+
+
+def _owner_change(facts: Facts, instance: Instance) -> tuple[Change, ...]:
+    # Two spellings of one real path are one instance: nothing to write.
+    if facts.owner.real == instance.root:
+        return ()
+    before = writable_owner(facts)
+    after = file_with(_owner_line(instance.root), before.mode if before.kind == "file" else 0o644)
+    return (Change("owner", facts.owner_target, before, after),)
+
+
+def _owner_line(root: str) -> bytes:
+    """The owner file's bytes; the file's grammar is one line of UTF-8 whose edges are stripped."""
+    try:
+        line = to_wire(root)
+    except UnicodeError:
+        line = ""
+    if not line or line != trim(line) or any(char in line for char in "\n\r"):
+        raise RefusedError(
+            f"The path {root} cannot be written to the owner file: it is not one line of UTF-8 without outer spaces.",
+            code="WORKSPACE_PATH_UNSUITABLE",
+            hint="rename the folder",
+        )
+    return f"{line}\n".encode()
+
+
+def writable_owner(facts: Facts) -> PathState:
+    """The owner file as it stands; raises RefusedError ``OWNER_FILE_UNUSABLE`` for what could not be put back."""
+    path = facts.owner_target
+    if facts.seen[path].state == FOREIGN:
+        raise RefusedError(
+            f"The owner file {path} is no small regular file that you can read, so it is not replaced.",
+            code="OWNER_FILE_UNUSABLE",
+            remedy=("mv", path, path + ".broken"),
+        )
+    return facts.seen[path].state
+
+
+# -- where the entry goes ----------------------------------------------------
+
+
+def entry_place(facts: Facts, request: Request) -> tuple[str, str]:
+    """The entry's mode and path: as asked for, else as the machine has them, else their defaults."""
+    mode = request.mode or facts.mode
+    if request.bin_dir:
+        return mode, f"{request.bin_dir.rstrip('/')}/rawr"
+    if mode == SHIM:
+        return mode, _shim_path(facts)
+    links = [path for path, installed in facts.records.installed if installed == LINK]
+    return mode, facts.bun_entry.path if facts.bun_entry.path in links or not links else links[-1]
+
+
+def _shim_path(facts: Facts) -> str:
+    on_path = _before(facts, None)
+    first = first_command(iter(on_path))
+    # What comes first of ours is what a shim has to take the place of, or it would not be the one that runs.
+    ours = first if first and first.kind == "shim" else next((entry for entry in on_path if entry.ours), None)
+    installed = [path for path, _ in facts.records.installed]
+    if ours:
+        # PATH may spell the folder in another way than the receipt does.
+        known, folder = (*installed, facts.bun_entry.path), facts.seen[ours.path].folder
+        return next((name for name in known if facts.seen[name].folder == folder), ours.path)
+    if installed:
+        return installed[-1]
+    bun = facts.bun_entry.path
+    return bun if _is_on_path(facts, bun) else facts.local_entry
+
+
+def _is_on_path(facts: Facts, path: str) -> bool:
+    # A relative folder does not count: what it holds depends on where one stands.
+    return any(each.real == facts.seen[path].folder for each in facts.path.folders if each.path.startswith("/"))
+
+
+def _before(facts: Facts, path: str | None) -> tuple[Entry, ...]:
+    """Every ``rawr`` on PATH before the folder of ``path``; all of them for None."""
+    found: list[Entry] = []
+    for each in facts.path.folders:
+        if path and each.real == facts.seen[path].folder:
+            break
+        if each.path.startswith("/") and each.entry.kind != "missing":
+            found.append(each.entry)
+    return tuple(found)
+
+
+# -- the entry ---------------------------------------------------------------
+
+
+def _entry_change(
+    facts: Facts, request: Request, mode: str, place: PathFacts, again: tuple[str, ...]
+) -> tuple[Change, ...]:
+    """The entry's change, if any; ``again`` are the command's words, for a remedy that asks for force."""
+    entry = place.entry
+    assert entry is not None and facts.shell_entry is not None
+    wanted = facts.shell_entry if mode == SHIM else link_to(facts.instance.cli.path if facts.instance else "")
+    if place.state == wanted or _in_place(facts, request, mode, entry):
+        return ()
+    if entry.managed:
+        raise _managed(entry)
+    _writable_folder(entry.path, place.problem)
+    listed = any(item.path == entry.path and item.matches(place.state) for item in facts.records.receipt)
+    if entry.ours or place.state == ABSENT or listed:
+        return (Change("entry", entry.path, place.state, wanted),)
+    if not request.force:
+        raise foreign(entry.path, entry.kind, _with_force(request, entry, again))
+    return (Change("entry", entry.path, FOREIGN, wanted, place.backup_name),)
+
+
+def _in_place(facts: Facts, request: Request, mode: str, entry: Entry) -> bool:
+    """Whether an entry that is not the one we would make does the same, and is not ours to bring up to date."""
+    if mode == LINK:
+        return facts.instance is not None and entry.instance == facts.instance.root
+    listed = any(item.path == entry.path for item in facts.records.receipt)
+    # A link to a shell entry is a package manager's, as is a file that we did not put there: its update renews it.
+    others = entry.link is not None or not (listed or request.bin_dir)
+    return entry.kind == "shim" and entry.executable and others
+
+
+def _managed(entry: Entry) -> RefusedError:
+    manager = entry.installer or "a package manager"
+    return RefusedError(
+        f"{entry.path} was put there by {manager} (it leads to {entry.real}), so it is left alone.",
+        code="MANAGED_ENTRY",
+        hint=f"choose another folder with --bin-dir, or uninstall what {manager} put there",
+        details={"path": entry.path, "real": entry.real, "installer": entry.installer},
+    )
+
+
+def _with_force(request: Request, entry: Entry, again: tuple[str, ...]) -> tuple[str, ...]:
+    mode = ("--mode", request.mode) if request.mode else ()
+    place = ("--bin-dir", entry.path.rpartition("/")[0]) if request.bin_dir else ()
+    return ("rawr-install", *again, *mode, *place, "--force")
+
+
+def foreign(path: str, kind: str, again: tuple[str, ...] = ()) -> RefusedError:
+    """The refusal of what is not ours; ``again`` is the command that sets it aside."""
+    return RefusedError(
+        f"{path} is not ours ({kind}), so it is left alone.",
+        code="FOREIGN_ENTRY",
+        remedy=again or ("mv", path, path + ".mine"),
+        details={"path": path, "kind": kind},
+    )
+
+
+def _writable_folder(path: str, problem: str) -> None:
+    folder = path.rpartition("/")[0] or "/"
+    if problem == "not-a-folder":
+        raise RefusedError(
+            f"The bin folder {folder} cannot hold an entry: it, or a parent of it, is no folder.",
+            code="BIN_DIR_NOT_A_FOLDER",
+            hint="move that file away, or choose another folder with --bin-dir",
+        )
+    if problem:
+        raise RefusedError(
+            f"The bin folder {folder} is not writable for you.",
+            code="BIN_DIR_NOT_WRITABLE",
+            hint="make it writable, or choose another folder with --bin-dir",
+        )
+
+
+def _path_notes(facts: Facts, mode: str, path: str) -> tuple[str, ...]:
+    """What a person should know about PATH once the entry is in place."""
+    ahead = first_command(iter(_before(facts, path)))
+    if not _is_on_path(facts, path):
+        instead = f", so {ahead.path} runs" if ahead else "; add it to run rawr by name"
+        return (f"Note: {path.rpartition('/')[0]} is not on PATH{instead}.",)
+    if ahead and (ahead.kind, mode) != ("shim", SHIM):
+        return (f"Note: {ahead.path} ({ahead.kind}) comes before it on PATH and runs instead.",)
+    if mode == SHIM:
+        return ()
+    said = "rawr runs this workspace in every folder; to run the workspace you stand in"
+    return (f"Note: {said}: rawr-install install --mode shim",)
+
+
+# -- the receipt -------------------------------------------------------------
+
+
+def with_receipt(facts: Facts, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes and, where it has to change, the receipt's own."""
+    touched = {change.path for change in changes}
+    items = tuple(item for item in facts.records.receipt if item.path in touched or not _lost(facts, item))
+    for change in changes:
+        items = records.after_change(items, change)
+    return (*changes, receipt_change(facts, items)) if items != facts.records.receipt else tuple(changes)
+
+
+def receipt_change(facts: Facts, items: records.Receipt) -> Change:
+    """The receipt becomes ``items``."""
+    return Change("receipt", facts.receipt_file, facts.seen[facts.receipt_file].state, records.receipt_state(items))
+
+
+def _lost(facts: Facts, item: records.Item) -> bool:
+    """Whether the item is nothing to remove or put back any more: gone, or a package manager took its place."""
+    found = facts.seen[item.path]
+    taken = found.entry is not None and found.entry.managed
+    return (found.state == ABSENT or taken) and item.setAside not in found.backups

@@ -1,0 +1,94 @@
+"""The toolkit that a shell entry leads back to, and the shell entry as this toolkit makes it. Reads only."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+
+from rawr_install.dispatch.program import find, interpreter_of, is_program
+from rawr_install.errors import RawrError
+from rawr_install.files import read_bytes
+from rawr_install.machine.entry import Entry
+
+SHIM_LIMIT = 16 * 1024
+
+
+def shell_entry() -> bytes:
+    """The shell entry as this toolkit installs it: our script, with the way back filled in.
+
+    Raises RawrError ``TOOLKIT_DAMAGED`` when the package lacks it.
+    """
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for path in (os.path.join(here, "shell-entry"), os.path.join(os.path.dirname(here), "shims", "rawr")):
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                return fill_toolkit(file.read(), _toolkit_program())
+    raise RawrError(f"The shell entry is missing from {here}.", code="TOOLKIT_DAMAGED", hint="reinstall rawr-install")
+
+
+def fill_toolkit(script: bytes, program: str) -> bytes:
+    """The script with its ``toolkit=''`` line naming ``program``, quoted for sh."""
+    return script.replace(b"\ntoolkit=''\n", b"\ntoolkit=" + os.fsencode(shlex.quote(program)) + b"\n", 1)
+
+
+def _toolkit_program() -> str:
+    """The absolute path of the running toolkit's ``rawr-install``; empty where there is none."""
+    import sysconfig
+
+    asked = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]).startswith("rawr-install") else ""
+    named = (os.path.join(sysconfig.get_path("scripts"), "rawr-install"), asked)
+    return next((path for path in named if path and os.path.isfile(path)), "")
+
+
+def toolkits_gone(entries: Iterable[Entry], home: str, path_variable: str) -> tuple[str, ...]:
+    """Our shell entries that find no toolkit that could start."""
+    shims = (entry.path for entry in entries if entry.kind == "shim")
+    return tuple(shim for shim in shims if toolkit_of(shim, home, path_variable) is None)
+
+
+def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
+    """The ``rawr-install`` that a shell entry would start: beside it, recorded in it, on PATH, in ``~/.local/bin``."""
+    named = find("rawr-install", path_variable)
+    candidates = (
+        os.path.join(os.path.dirname(shim), "rawr-install"),
+        _recorded(shim),
+        named if named and os.path.isabs(named) else None,  # not one from the current folder
+        os.path.join(home, ".local", "bin", "rawr-install"),
+    )
+    return next((path for path in candidates if path and _starts(path, path_variable)), None)
+
+
+def _recorded(shim: str) -> str | None:
+    """The value of the line ``toolkit=...`` that installing the shell entry fills in, quoted for sh."""
+    lines = read_bytes(shim, SHIM_LIMIT).decode("utf-8", "surrogateescape").splitlines()
+    value = next((line.removeprefix("toolkit=") for line in lines if line.startswith("toolkit=")), "")
+    try:
+        return "".join(shlex.split(value)) or None
+    except ValueError:
+        return None
+
+
+def _starts(path: str, path_variable: str) -> bool:
+    if not is_program(path):
+        return False
+    shebang, interpreter = interpreter_of(path, path_variable)
+    return not shebang or interpreter is not None
+
+
+def version_of_toolkit(toolkit: str) -> str | None:
+    """The toolkit's version, read from the name of its metadata folder; None where that is laid out otherwise."""
+    library = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(toolkit))), "lib")
+    for python in _names(library, "python"):
+        for name in _names(os.path.join(library, python, "site-packages"), "rawr_install-"):
+            if name.endswith(".dist-info"):
+                return name.removeprefix("rawr_install-").removesuffix(".dist-info")
+    return None
+
+
+def _names(folder: str, start: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name.startswith(start)]
+    except OSError:
+        return []
