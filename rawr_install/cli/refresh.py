@@ -7,8 +7,10 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, log
+from rawr_install.dispatch.locate import current_folder
 from rawr_install.errors import RawrError
 from rawr_install.install.refresh import Hook, Refreshed
+from rawr_install.machine.toolkit import shipped_file
 from rawr_install.paths import Paths
 from rawr_install.report import remedy_text, to_json
 
@@ -60,7 +62,7 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
     from rawr_install.install.refresh import refresh as run_refresh
 
     options = operations.Options(dry_run, HOOK_WAIT) if hook else operations.Options(dry_run)
-    return run_refresh(Paths.from_environ(os.environ), os.getcwd(), hook, options)
+    return run_refresh(Paths.from_environ(os.environ), current_folder(), hook, options)
 
 
 def _shrugged(error: Exception) -> Result:
@@ -94,11 +96,6 @@ def _news(done: Refreshed) -> list[str]:
 
 
 def hook_file(name: str) -> str:
-    """The ready hook file: from the package, or from the checkout that an editable install runs in."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    folders = (os.path.join(package, "githooks"), os.path.join(os.path.dirname(package), "scripts", "githooks"))
-    for path in (os.path.join(folder, name) for folder in folders):
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                return file.read()
-    raise RawrError(f"The hook file is missing from {package}.", code="TOOLKIT_DAMAGED", hint="reinstall rawr-install")
+    """The ready hook file ``name``: the one script, which then need not be called by the hook's name."""
+    with open(shipped_file("git-hook", "scripts"), encoding="utf-8") as file:
+        return file.read().replace("\nhook=${0##*/}\n", f"\nhook={name}\n", 1)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from rawr_install import atomic
 from rawr_install.dispatch.workspace import folders_up, read_owner, same_folder
+from rawr_install.files import read_json
 from rawr_install.install import git, operations
 from rawr_install.machine.plan import Request
 from rawr_install.machine.requirements import MissingRequirement, requirements
@@ -29,7 +30,6 @@ from rawr_install.paths import Paths
 
 # What decides whether `rawr` works: the CLI, what it is installed from, the plugins' manifests.
 PATHS = ("apps/cli", "package.json", "bun.lock", "bun.lockb", ":(glob)plugins/**/package.json")
-_RECORD_LIMIT = 64 * 1024
 
 
 class Hook(NamedTuple):
@@ -115,13 +115,8 @@ def _act(paths: Paths, root: str, found: Refreshed, options: operations.Options)
 
 def _last_commit(paths: Paths, root: str) -> str | None:
     """The commit of the last refresh of ``root``; None where there was none, or its record is unreadable."""
-    try:
-        with open(paths.refresh_file, "rb") as file:
-            record = json.loads(file.read(_RECORD_LIMIT))
-    except (OSError, ValueError, RecursionError):
-        return None
-    known = isinstance(record, dict) and record.get("root") == root
-    last = record.get("commit") if known else None
+    record = read_json(paths.refresh_file)
+    last = record.get("commit") if record.get("root") == root else None
     # Only an id goes back into a git command line.
     return last if isinstance(last, str) and last.isalnum() else None
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
 from rawr_install.events import log
-from rawr_install.files import read_bytes
+from rawr_install.files import read_bytes, read_regular
 from rawr_install.report import Remedy
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
@@ -213,10 +213,7 @@ def _version_in(real: str) -> str | None:
 
 
 def _read_manifest(path: str) -> dict[str, object]:
-    # O_NONBLOCK: a FIFO of that name must not hang a doctor.
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        document = json.loads(file.read(_MANIFEST_LIMIT))
+    document = json.loads(read_regular(path, _MANIFEST_LIMIT))
     if not isinstance(document, dict):
         raise ValueError("its top level is not an object")
     return document

@@ -20,12 +20,21 @@ def shell_entry() -> bytes:
 
     Raises RawrError ``TOOLKIT_DAMAGED`` when the package lacks it.
     """
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in (os.path.join(here, "shell-entry"), os.path.join(os.path.dirname(here), "shims", "rawr")):
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                return fill_toolkit(file.read(), _toolkit_program())
-    raise RawrError(f"The shell entry is missing from {here}.", code="TOOLKIT_DAMAGED", hint="reinstall rawr-install")
+    with open(shipped_file("shell-entry", "shims", "rawr"), "rb") as file:
+        return fill_toolkit(file.read(), _toolkit_program())
+
+
+def shipped_file(name: str, folder: str, original: str = "") -> str:
+    """A file of the package, or its original in the checkout that an editable install runs in.
+
+    Raises RawrError ``TOOLKIT_DAMAGED`` where there is neither.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found = (os.path.join(package, name), os.path.join(os.path.dirname(package), folder, original or name))
+    path = next(filter(os.path.isfile, found), None)
+    if path is None:
+        raise RawrError(f"{found[0]} is missing.", code="TOOLKIT_DAMAGED", hint="install rawr-install again")
+    return path
 
 
 def fill_toolkit(script: bytes, program: str) -> bytes:

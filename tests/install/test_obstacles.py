@@ -272,6 +272,51 @@ def test_an_owner_file_that_cannot_be_read_is_not_replaced(ordinary: Ordinary) -
     refused(ordinary, "OWNER_FILE_UNUSABLE", "activate", root)
 
 
+# -- records and policy files that never end ---------------------------------------------
+
+
+RECORDS = (
+    *(f".local/state/rawr/{name}.json" for name in ("history", "receipt", "refreshed")),
+    ".rawr/trusted-workspaces",
+)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_no_command_waits_for_a_record_that_is_a_pipe(machine: Machine, name: str) -> None:
+    for words, ran in answers(machine, name, os.mkfifo, machine.rawr_install):
+        assert ran.code in (0, 1) and ran.json["meta"] and "INTERNAL_ERROR" not in ran.out, (words, ran)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDS[::3])
+def test_no_command_reads_a_record_that_does_not_end(machine: Machine, name: str) -> None:
+    def endless(path: Path) -> None:
+        path.touch()
+        os.truncate(path, 1 << 40)
+
+    def limited(*words: str | Path, cwd: Path) -> Ran:
+        limits = 'ulimit -v 400000; exec timeout -s KILL 20 "$@"'
+        return machine.run("sh", "-c", limits, "sh", *machine_argv(), *words, cwd=cwd)
+
+    for words, ran in answers(machine, name, endless, limited):
+        assert ran.code in (0, 1) and ran.json["meta"] and "INTERNAL_ERROR" not in ran.out, (words, ran)
+
+
+def answers(
+    machine: Machine, name: str, make: Callable[[Path], None], run: Callable[..., Ran]
+) -> Iterator[tuple[tuple[str | Path, ...], Ran]]:
+    """What each command that reads the record ``name`` says once ``make`` has made it."""
+    a, b = machine.workspace("a"), machine.workspace("b")
+    machine.rawr_install("activate", a)
+    (machine.home / name).unlink(missing_ok=True)
+    make(machine.home / name)
+    for words in (
+        *(("activate", b), ("rollback",), ("history",), ("trust", "list"), ("trust", "add", a)),
+        *(("refresh",), ("doctor", "global"), ("uninstall", "--yes")),
+    ):
+        yield words, run(*words, "--json", cwd=a)
+
+
 # -- homes ---------------------------------------------------------------------------------
 
 

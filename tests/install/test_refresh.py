@@ -14,9 +14,18 @@ import pytest
 from rawr_install.machine import lock as machine_lock
 from tests.conftest import LINK, Machine, Ran, make_workspace
 
-HOOKS = Path(__file__).parent.parent.parent / "scripts/githooks"
+HOOK = Path(__file__).parent.parent.parent / "scripts/git-hook"
+NAMES = ("post-checkout", "post-merge", "post-rewrite")
 if not shutil.which("git"):
     pytest.skip("git is not installed", allow_module_level=True)
+
+
+def hooks(folder: Path) -> Path:
+    """A folder with the one script under the name of each hook."""
+    folder.mkdir()
+    for name in NAMES:
+        (folder / name).symlink_to(HOOK)
+    return folder
 
 
 class Repository:
@@ -32,9 +41,10 @@ class Repository:
         machine.env["PATH"] = f"{machine.bun_bin}:{wrapper.parent}:/usr/bin:/bin"
         (machine.home / ".gitconfig").write_text(
             "[user]\nname = A\nemail = a@example.org\n[init]\ndefaultBranch = main\n"
-            f'[core]\nhooksPath = "{HOOKS}"\n[advice]\ndetachedHead = false\n[pull]\nrebase = false\n'
+            f'[core]\nhooksPath = "{machine.folder}/hooks"\n[advice]\ndetachedHead = false\n[pull]\nrebase = false\n'
         )
         self.root = machine.folder / "work space"
+        hooks(machine.folder / "hooks")
         shutil.copytree(made, self.root, symlinks=True) if made else self.make()
 
     def make(self) -> None:
@@ -327,7 +337,9 @@ def test_a_machine_without_the_toolkit_notices_nothing(repository: Repository) -
 
 @pytest.mark.parametrize("variables", [{"HOME": ""}, {"HOME": "/nonexistent"}])
 def test_an_odd_home_fails_no_git_command(repository: Repository, variables: dict[str, str]) -> None:
-    done = repository.machine.run(HOOKS / "post-checkout", "main", "other", "1", cwd=repository.root, env=variables)
+    done = repository.machine.run(
+        repository.machine.folder / "hooks/post-checkout", "main", "other", "1", cwd=repository.root, env=variables
+    )
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
@@ -394,20 +406,20 @@ def test_every_shell_runs_the_hooks(machine: Machine, shell: str) -> None:
     tool.chmod(0o755)
     root = machine.workspace("work space")
     machine.own(root)
-    for hook in HOOKS.iterdir():
+    for hook in hooks(machine.folder / "hooks").iterdir():
         argv = [program, *(["sh"] if shell == "busybox" else []), hook, "1", "other", "1"]
         assert machine.run(*argv, cwd=machine.home) == Ran(0, "", "")
         here = machine.run(*argv, cwd=root)
         assert (here.code, here.out.split()[:3], here.err) == (0, ["refresh", "--hook", hook.name], "")
 
 
-@pytest.mark.parametrize("hook", ["post-checkout", "post-merge", "post-rewrite"])
+@pytest.mark.parametrize("hook", NAMES)
 def test_the_installed_toolkit_prints_the_hook_files(machine: Machine, scripts: Path, hook: str) -> None:
     for done in (
         machine.run(scripts / "rawr-install", "refresh", "--print-hook", hook),
         machine.rawr_install("refresh", "--print-hook", hook),
     ):
-        assert (done.code, done.out) == (0, (HOOKS / hook).read_text())
+        assert (done.code, done.out) == (0, HOOK.read_text().replace("hook=${0##*/}", f"hook={hook}"))
 
 
 def test_nothing_starts_that_the_repositorys_config_names(repository: Repository) -> None:
@@ -437,3 +449,25 @@ def test_nothing_starts_that_the_repositorys_config_names(repository: Repository
     asked = repository.machine.rawr_install("refresh", "--json", cwd=repository.root)
     assert hook.code == 0 and asked.json["data"]["acted"] is True
     assert not witness.exists(), witness.read_text()
+
+
+def test_in_a_removed_folder_refresh_says_so(machine: Machine) -> None:
+    gone = machine.folder / "gone"
+    gone.mkdir()
+    argv = [
+        "sh",
+        "-c",
+        f'rmdir {gone}; exec "$@"',
+        "sh",
+        sys.executable,
+        "-P",
+        "-m",
+        "rawr_install",
+        "refresh",
+        "--json",
+    ]
+    ran = machine.run(*argv, cwd=gone)
+    assert (ran.code, ran.json["error"]["code"]) == (2, "CWD_GONE")
+    gone.mkdir()
+    hooked = machine.run(*argv[:-1], "--hook", "post-checkout", "HEAD", "HEAD", cwd=gone)
+    assert (hooked.code, "[CWD_GONE]" in hooked.err) == (0, True)
