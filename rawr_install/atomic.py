@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import os
 
+from rawr_install.files import close_quietly
+
 # What a file system says that does not know the request (Apple's SMB and FUSE among them).
 _NO_SUCH_REQUEST = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
 
@@ -100,7 +102,7 @@ def sync_folder(folder: str) -> None:
     try:
         sync(fd)
     finally:
-        os.close(fd)
+        close_quietly(fd)
 
 
 def sync(fd: int) -> None:

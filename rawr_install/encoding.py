@@ -36,14 +36,22 @@ def _arguments() -> list[bytes]:
         return [os.fsencode(word) for word in sys.orig_argv[1:]]
 
 
-def escape_unprintable() -> None:
-    """Let stdout and stderr escape what they cannot carry: an error there would come after the change was made.
+def prepare_streams() -> None:
+    """Give every standard stream a descriptor, and let what is written be escaped where it cannot be encoded.
 
-    After starting over they carry a path's bytes as they are, unless the locale is plain ASCII.
+    A stream that the caller has closed is None, and its number would be the next file's. stdin is then empty and
+    stderr for nobody, but a command whose answer is for nobody fails: a descriptor for reading says EBADF.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            flags = os.O_WRONLY if name == "stderr" else os.O_RDONLY
+            setattr(sys, name, open(os.open(os.devnull, flags), mode))
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # None: closed by the caller
+        try:  # it asks the descriptor where it stands, which may fail
+            # After starting over they carry a path's bytes as they are, unless the locale is plain ASCII.
             stream.reconfigure(encoding=_plain_encoding(), errors="backslashreplace")  # type: ignore[union-attr]
+        except OSError:
+            pass
 
 
 def _plain_encoding() -> str | None:

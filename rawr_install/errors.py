@@ -54,6 +54,24 @@ def os_error_hint(error: OSError) -> str:
     return f"{known or 'look at the file system that holds this path'}; then run the command again"
 
 
+def unexpected(error: Exception) -> RawrError:
+    """What no command has foreseen, in words: the system or this installation fails, or the program does."""
+    if isinstance(error, OSError):
+        said, code = os_error_in_words(error), os_error_code(error, "SYSTEM_ERROR")
+        return RawrError(f"The system refused a call: {said}.", code=code, hint="run the command again")
+    if isinstance(error, MemoryError):
+        return RawrError("There is not enough memory.", code="SYSTEM_ERROR", hint="run the command again")
+    if isinstance(error, ImportError):
+        message = f"A part of this installation cannot be loaded: {error}."
+        return RawrError(message, code="TOOLKIT_DAMAGED", hint="install rawr-install again, from where it came")
+    kind = type(error).__name__
+    return RawrError(
+        f"A bug in rawr-install, not in what you did: {kind}: {error}",
+        hint="please report it with the output of: rawr-install doctor global --json --redact",
+        details={"exception": kind},
+    )
+
+
 class RawrError(Exception):
     """A failure with a stable ``code``, the process's ``exit_code`` and a way out.
 

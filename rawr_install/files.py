@@ -48,7 +48,15 @@ def _read(path: str, limit: int) -> bytes:
             limit -= len(part)
         return b"".join(parts)
     finally:
+        close_quietly(fd)
+
+
+def close_quietly(fd: int) -> None:
+    """Close what was only read, synced or locked: where that fails (EIO of a network file system) nothing is lost."""
+    try:
         os.close(fd)
+    except OSError:
+        pass  # Linux has closed the descriptor all the same
 
 
 def read_json(path: str) -> dict[str, object]:
@@ -63,6 +71,15 @@ def read_json(path: str) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def free_name(path: str, suffix: str) -> str:
+    """``path.suffix``, or with a number behind it where that is taken: what waits there is never overwritten."""
+    number, name = 1, f"{path}.{suffix}"
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}.{suffix}.{number}"
+    return name
 
 
 def path_folders(path_variable: str) -> tuple[list[str], int]:

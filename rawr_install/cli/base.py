@@ -7,11 +7,12 @@ Progress and logs go to stderr through :func:`note`.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
@@ -237,23 +238,44 @@ def _verbatim(epilog: str) -> str | None:
     return "\n\n".join("\b\n" + part.strip() for part in (f"Examples:\n{indented}", *rest))
 
 
+class OutputFailed(Exception):  # noqa: N818 - its cause is the error
+    """stdout takes no more: the disk is full, it was closed, its reader went away."""
+
+
 def log(text: str) -> None:
-    """One line of progress or explanation for a person, on stderr."""
-    print(printable(text), file=sys.stderr)
+    """One line of progress or explanation for a person, on stderr; where that takes none, nobody is told."""
+    try:
+        print(printable(text), file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Let what the buffer still holds go where nobody reads: the flush at exit would fail once more, with code 120."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def show(lines: Iterable[Line]) -> None:
     """Print lines on stdout: all that a command has for a person, or what cannot wait for its end."""
     terminal = stdout()
-    for line in lines:
-        print(terminal.show(line))
-    sys.stdout.flush()
+    _write("".join(terminal.show(line) + "\n" for line in lines))
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        discard(sys.stdout)
+        raise OutputFailed from error
 
 
 def emit(context: Context, result: Result) -> int:
-    """Print a result in the form asked for; returns the exit code."""
+    """Print a result in the form asked for; returns the exit code. Raises OutputFailed."""
     if context.json:
-        print(_document(context, result))
+        _write(_document(context, result) + "\n")
     else:
         show(result.lines)
         for warning in () if result.told else result.warnings:

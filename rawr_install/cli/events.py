@@ -50,8 +50,6 @@ def events(ctx: click.Context, follow: bool, since: str, types: Sequence[str], v
         if follow:
             return _follow(path, choice, _as_json if JSON_KEY in ctx.meta else write)
         return _listing(path, choice, write)
-    except BrokenPipeError:
-        raise  # the reader of our output went away; the log is fine
     except OSError as error:
         raise _unreadable(path, error) from error
 

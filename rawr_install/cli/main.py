@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 import click
 
 from rawr_install import __version__
+from rawr_install.cli import interrupt
 from rawr_install.cli.base import (
     COMPLETE_VARIABLE,
     Context,
     EarlyResult,
     LazyGroup,
+    OutputFailed,
     Result,
     emit,
     help_of,
@@ -22,7 +24,7 @@ from rawr_install.cli.base import (
     json_option,
     print_error,
 )
-from rawr_install.errors import RawrError, UsageError
+from rawr_install.errors import RawrError, UsageError, unexpected
 
 COMMANDS = {
     "install": "setup:install",
@@ -110,41 +112,32 @@ root.help = root.help or help_of(root.callback)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; prints its result and returns the exit code. No exception leaves it."""
+    """Run one command; prints its result and returns the exit code. No exception leaves it.
+
+    128 and a signal's number: SIGINT for what Ctrl-C ended, SIGPIPE where stdout's reader (head, less) has had enough.
+    """
     if sys.platform == "win32":  # before a command's module is imported: those need fcntl and POSIX flags of open
         return emit(Context(json="--json" in _before_dashes(list(argv))), Result(error=_unsupported()))
+    before = signal.getsignal(signal.SIGINT)
     words = _canonical(list(argv))
     context = Context(command=_command_name(words), json="--json" in _before_dashes(words))
-    _replace_closed_streams()
+    result = None
     try:
-        result = _attempt(words)
-        code = emit(context, result) if result else 0
-        sys.stdout.flush()
-        return code
-    except OSError as error:
-        _discard(sys.stdout)
-        if not isinstance(error, BrokenPipeError):  # else the reader (head, less) has had enough
-            _tell_of_full_disk(error)
-        return 1
+        result = _attempt(words, context)
+        return emit(context, result) if result else 0
+    except OutputFailed as failed:
+        return _unanswered(result, failed.__cause__)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _replace_closed_streams() -> None:
-    """Of a stream that the caller has closed Python says None; what goes there is for nobody."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))
-
-
-def _tell_of_full_disk(error: OSError) -> None:
-    try:
-        print_error(RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED"))
-    except OSError:
-        _discard(sys.stderr)
-
-
-def _discard(stream: TextIO) -> None:
-    """Let what the buffer still holds go where nobody reads: the flush at exit would complain once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _unanswered(result: Result | None, cause: BaseException | None) -> int:
+    if isinstance(cause, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    why = cause.strerror if isinstance(cause, OSError) else cause
+    done = f"The command failed: {result.error.message} Its" if result and result.error else "The command is done, its"
+    print_error(RawrError(f"{done} answer could not be written: {why}.", code="OUTPUT_FAILED"))
+    return 1
 
 
 def _unsupported() -> UsageError:
@@ -155,17 +148,21 @@ def _unsupported() -> UsageError:
     )
 
 
-def _attempt(words: list[str]) -> Result | None:
+def _attempt(words: list[str], context: Context) -> Result | None:
     try:
-        return _run(words)
+        try:
+            interrupt.listen()
+            return _run(words)
+        except (RawrError, OutputFailed):
+            raise
+        except Exception as error:
+            raise unexpected(error) from error
+        finally:
+            interrupt.hold_back(kill=not context.json)
     except RawrError as error:
         return Result(error=error)
     except KeyboardInterrupt:
         return Result(error=RawrError("Interrupted.", code="INTERRUPTED", exit_code=130))
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        return Result(error=_bug(error))
 
 
 def _run(words: list[str]) -> Result | None:
@@ -193,15 +190,6 @@ def _usage(error: click.UsageError) -> UsageError:
         named = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else ""
         message = f"{path} needs a subcommand: {named}."
     return UsageError(message, remedy=(*path.split(), "--help"))
-
-
-def _bug(error: Exception) -> RawrError:
-    kind = type(error).__name__
-    return RawrError(
-        f"A bug in rawr-install, not in what you did: {kind}: {error}",
-        hint="please report it with the output of: rawr-install doctor global --json --redact",
-        details={"exception": kind},
-    )
 
 
 def _canonical(words: list[str]) -> list[str]:
@@ -237,5 +225,5 @@ def _command_name(words: list[str]) -> str:
 def _subcommand(group: click.Group, word: str) -> click.Command | None:
     try:
         return group.get_command(click.Context(group), word)
-    except ImportError:
-        return None
+    except Exception:
+        return None  # running it tells

@@ -8,7 +8,7 @@ import click
 
 from rawr_install.cli.base import Result, command, log
 from rawr_install.dispatch.locate import current_folder
-from rawr_install.errors import RawrError
+from rawr_install.errors import RawrError, unexpected
 from rawr_install.install.refresh import Hook, Refreshed
 from rawr_install.machine.toolkit import shipped_file
 from rawr_install.paths import Paths
@@ -67,7 +67,7 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
 
 def _shrugged(error: Exception) -> Result:
     """A hook's failure: one line, and exit code 0, since git has done what it was asked."""
-    known = error if isinstance(error, RawrError) else RawrError(f"{type(error).__name__}: {error}")
+    known = error if isinstance(error, RawrError) else unexpected(error)
     way_out = remedy_text(known)
     said = f"not refreshed: {known.message} [{known.code}]" + (f"; try: {way_out}" if way_out else "")
     return Result({"acted": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"])

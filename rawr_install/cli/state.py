@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -86,8 +87,6 @@ def _state_lines(state: RepoState | None) -> list[str]:
 
 def _listed(title: str, names: list[str]) -> list[str]:
     """The names behind their title, wrapped, and no more of them than fit a screen."""
-    import textwrap
-
     left = len(names) - SHOWN
     text = ", ".join(names[:SHOWN]) + (f" and {left:,} more (--json lists them all)" if left > 0 else "")
     return textwrap.wrap(

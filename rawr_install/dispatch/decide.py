@@ -31,7 +31,7 @@ from rawr_install.dispatch.workspace import (
     home_file,
     read_owner,
 )
-from rawr_install.errors import RawrError
+from rawr_install.errors import RawrError, unexpected
 
 VERBS = frozenset(("install", "uninstall", "activate", "deactivate", "rollback", "which", "doctor:global"))
 GREETINGS = ((), ("--help",), ("--version",))
@@ -81,14 +81,10 @@ def main(argv: list[str], toolkit: Toolkit) -> int:
     except RawrError as error:
         say(f"refused: {error.code}, exit {error.exit_code}")
         return _explain(error)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 1  # the reader went away
-    except OSError as error:
-        return _explain(RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED"))
     except Exception as error:
-        return _explain(RawrError(f"A bug in rawr-install: {type(error).__name__}: {error}", exit_code=126))
+        told = unexpected(error)
+        told.exit_code = 126
+        return _explain(told)
 
 
 def decide(argv: Words, cwd: str | None, environ: Mapping[str, str], say: Say = lambda _: None) -> Decision:
@@ -221,21 +217,28 @@ def _as_inherited() -> dict[str, str]:
 def _exec(decision: Decision, environ: dict[str, str]) -> int:
     import signal
 
-    # Python ignores these from its start, and an ignored signal stays ignored
-    # through exec: `rawr ... | head` would never end.
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(ignored, signal.SIG_DFL)
-    os.execve(decision.cli, [decision.cli, *decision.words], environ)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:  # else Ctrl-C came while this was loading
+        # Python ignores these from its start, and an ignored signal stays ignored
+        # through exec: `rawr ... | head` would never end.
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored, signal.SIG_DFL)
+        os.execve(decision.cli, [decision.cli, *decision.words], environ)
+    return 128 + signal.SIGINT
 
 
 def _greet(words: Words) -> int:
     from rawr_install import __version__
 
-    if words == ("--version",):
-        _write(1, f"rawr-install {__version__}")
+    version = words == ("--version",)
+    greeting = f"rawr-install {__version__}" if version else _GREETING
+    try:
+        _write(1, greeting.format(version=__version__, cwd=_printable(_cwd() or "a folder that is gone")))
+    except BrokenPipeError:
+        return 128 + 13  # as SIGPIPE, which Python ignores, would have ended it: the reader went away
+    except OSError as error:
+        raise RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED") from None
+    if version:
         _error_line("rawr: no workspace here, so this is the toolkit's version")
-    else:
-        _write(1, _GREETING.format(version=__version__, cwd=_printable(os.getcwd())))
     return 0
 
 
@@ -284,9 +287,7 @@ def _error_line(text: str) -> None:
 
 def _write(fd: int, text: str) -> None:
     """One ``write(2)``: what a stream cannot flush Python would try again at exit, and end with 120."""
-    stream = (sys.stdout, sys.stderr)[fd - 1]
-    if stream is not None:  # None: closed, and the number may be another file's by now
-        os.write(fd, f"{text}\n".encode(stream.encoding, "backslashreplace"))
+    os.write(fd, f"{text}\n".encode((sys.stdout, sys.stderr)[fd - 1].encoding, "backslashreplace"))
 
 
 def _printable(text: str) -> str:

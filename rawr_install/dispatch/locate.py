@@ -12,6 +12,7 @@ import os
 
 from rawr_install.dispatch.workspace import Discovery, discover, folders_up, is_workspace
 from rawr_install.errors import UsageError
+from rawr_install.files import close_quietly
 
 _PATH_MAX = 1024  # MAXPATHLEN in Apple's <sys/param.h>, and the most that fcntl.fcntl() takes
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
@@ -79,7 +80,7 @@ def spelled_on_disk(real: str) -> str:
     except OSError:
         return real
     finally:
-        os.close(fd)
+        close_quietly(fd)
 
 
 def current_folder() -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rawr_install.dispatch.workspace import seam_status
 from rawr_install.doctor.checks import CHECKS, reason
-from rawr_install.errors import RawrError, UsageError
+from rawr_install.errors import RawrError, UsageError, os_error_in_words
 from rawr_install.machine.entry import LINK, SHIM
 from rawr_install.machine.facts import Facts
 from rawr_install.report import Finding, to_json
@@ -86,8 +86,8 @@ def _judge(check_id: str, facts: Facts) -> Finding:
         excuse = "" if found else check.excuse(facts)
         return found or Finding(check_id, "skip" if excuse else "ok", excuse or check.title)
     except Exception as error:
-        summary = f"A bug in rawr-install: the check {check_id} failed with {type(error).__name__}: {error}"
-        return Finding(check_id, "crash", summary)
+        why = os_error_in_words(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        return Finding(check_id, "crash", f"The check {check_id} could not be made: {why}")
 
 
 def wire(facts: Facts) -> dict[str, object]:

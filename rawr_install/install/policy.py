@@ -31,7 +31,7 @@ from rawr_install.dispatch.workspace import (
 )
 from rawr_install.encoding import to_wire
 from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in_words
-from rawr_install.files import read_regular
+from rawr_install.files import read_bytes, read_regular
 from rawr_install.machine.lock import locked
 from rawr_install.machine.ownership import require_own_places
 from rawr_install.machine.plan import untrusted
@@ -231,15 +231,19 @@ def _exclusive(paths: Paths, dry_run: bool) -> Iterator[None]:
 
 
 def _replace(paths: Paths, path: str, lines: list[str] | None) -> None:
+    data = None if lines is None else os.fsencode("".join(f"{line}\n" for line in lines))
     try:
         atomic.make_folder(paths.dot_rawr, 0o700)
-        if lines is None:
+        if data is None:
             os.unlink(path)
             atomic.sync_folder(paths.dot_rawr)
         else:
-            atomic.write_file(path, os.fsencode("".join(f"{line}\n" for line in lines)), mode=0o600)
+            atomic.write_file(path, data, mode=0o600)
     except OSError as error:
-        raise _refused("POLICY_UNWRITABLE", "write", path, error) from None
+        # Past the rename only the folder's sync can fail, and "nothing was changed" would be a lie.
+        done = not os.path.lexists(path) if data is None else read_bytes(path, len(data) + 1) == data
+        if not done:
+            raise _refused("POLICY_UNWRITABLE", "write", path, error) from None
 
 
 def _refused(code: str, verb: str, path: str, error: OSError) -> RawrError:

@@ -107,15 +107,6 @@ class Change(NamedTuple):
         return f"set {self.path} aside as {self.backup}, {step}" if self.backs_up else step
 
 
-def backup_name(path: str) -> str:
-    """A name beside ``path`` under which a foreign thing can wait; taken names are passed over."""
-    number, name = 1, f"{path}.before-rawr-install"
-    while os.path.lexists(name):
-        number += 1
-        name = f"{path}.before-rawr-install.{number}"
-    return name
-
-
 def progress(change: Change) -> str:
     """How far ``change`` came: ``before``, ``between``, ``after``, or ``other`` when somebody else has been there."""
     if change.backup is None:

@@ -206,7 +206,8 @@ class Facts(NamedTuple):
     ``off_path`` is an entry of ours that works, and whose folder PATH lacks.
     ``shell`` is the name of the user's login shell, empty where SHELL is not set.
     ``refused`` is a root variable with a value that names no workspace.
-    ``crashes`` holds the parts of the look that failed in a way nobody foresaw.
+    ``crashes`` holds the parts of the look that failed in a way nobody foresaw; ``aside`` a free name for each file
+    that may have to be moved.
     What plans need beyond that (:func:`rawr_install.machine.probe.probe_setup`): ``seen``, by path, and
     ``shell_entry``, the shim as this toolkit makes it.
     """
@@ -233,6 +234,7 @@ class Facts(NamedTuple):
     crashes: tuple[tuple[str, str], ...] = ()
     seen: Mapping[str, PathFacts] = MappingProxyType({})
     shell_entry: "PathState | None" = None
+    aside: Mapping[str, str] = MappingProxyType({})
 
     @property
     def entries(self) -> tuple[Entry, ...]:

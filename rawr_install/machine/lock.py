@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from rawr_install.atomic import make_folder
 from rawr_install.ecmascript import now
 from rawr_install.errors import RawrError, RefusedError, os_error_code, os_error_in_words
+from rawr_install.files import close_quietly, free_name
 
 WAIT = 10.0  # seconds
 POLL = 0.01  # seconds
@@ -41,7 +42,7 @@ def locked(lock_file: str, command: str, wait: float = WAIT) -> Iterator[None]:
         _sign(fd, command)
         yield
     finally:
-        _close(fd)
+        close_quietly(fd)  # the change is made all the same
 
 
 def acquire(lock_file: str, wait: float, before_open: Callable[[], None] = lambda: None) -> int:
@@ -82,7 +83,7 @@ def _open(lock_file: str, before_open: Callable[[], None]) -> int:
         raise RefusedError(
             f"{lock_file} is not a regular file of yours, so nothing was changed.",
             code="STATE_DIR_NOT_YOURS",
-            remedy=("mv", lock_file, lock_file + ".broken"),
+            remedy=("mv", lock_file, free_name(lock_file, "broken")),
         )
     return fd
 
@@ -106,13 +107,6 @@ def _tighten(fd: int, lock_file: str) -> None:
         return
     if around.st_mode & 0o077 and around.st_uid == os.geteuid():
         os.chmod(folder, 0o700)
-
-
-def _close(fd: int) -> None:
-    try:
-        os.close(fd)
-    except OSError:
-        pass  # EIO from a network file system; the descriptor is closed and the change is made all the same
 
 
 def _sign(fd: int, command: str) -> None:

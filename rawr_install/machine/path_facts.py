@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rawr_install.dispatch.workspace import same_folder
 from rawr_install.errors import RefusedError, os_error_in_words
+from rawr_install.files import free_name
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.facts import Facts, Instance, PathFacts
 from rawr_install.machine.toolkit import shell_entry
@@ -69,7 +70,7 @@ def _set_asides(items: Sequence[Item], history: Sequence[Record]) -> dict[str, s
 
 
 def _at_entry(path: str, backups: set[str], instance: Instance | None) -> PathFacts:
-    from rawr_install.machine.change import backup_name, read_path
+    from rawr_install.machine.change import read_path
 
     folder = os.path.dirname(path)
     return PathFacts(
@@ -78,7 +79,7 @@ def _at_entry(path: str, backups: set[str], instance: Instance | None) -> PathFa
         os.path.realpath(folder),
         _folder_problem(folder),
         frozenset(filter(os.path.lexists, backups)),
-        backup_name(path),
+        free_name(path, "before-rawr-install"),
     )
 
 

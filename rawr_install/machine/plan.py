@@ -200,7 +200,7 @@ def writable_owner(facts: Facts) -> PathState:
         raise RefusedError(
             f"The owner file {path} is no small regular file that you can read, so it is not replaced.",
             code="OWNER_FILE_UNUSABLE",
-            remedy=("mv", path, path + ".broken"),
+            remedy=("mv", "-n", path, path + ".broken"),
         )
     return facts.seen[path].state
 
@@ -305,7 +305,7 @@ def foreign(path: str, kind: str, again: tuple[str, ...] = ()) -> RefusedError:
     return RefusedError(
         f"{path} is not ours ({kind}), so it is left alone.",
         code="FOREIGN_ENTRY",
-        remedy=again or ("mv", path, path + ".mine"),
+        remedy=again or ("mv", "-n", path, path + ".mine"),
         details={"path": path, "kind": kind},
     )
 

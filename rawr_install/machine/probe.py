@@ -20,7 +20,7 @@ from rawr_install.dispatch.locate import named_workspace, real_path
 from rawr_install.dispatch.program import interpreter_of
 from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.errors import RawrError
-from rawr_install.files import PATH_FOLDERS, path_folders, read_json
+from rawr_install.files import PATH_FOLDERS, free_name, path_folders, read_json
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.environment import read_environment
 from rawr_install.machine.facts import (
@@ -70,6 +70,7 @@ def probe(
     path = attempt("PATH", lambda: _on_path(paths, environ, folders, instance), OnPath())
     records = attempt("records", lambda: _read_records(paths), Records())
     environment = attempt("environment", lambda: read_environment(paths, environ, cwd, path.entries), Environment())
+    movable = (paths.owner_file, paths.bun_entry, *environment.pnpm_shims, *(entry.path for entry in path.entries))
     return _facts(paths, owner, path._replace(folders_skipped=skipped), records, instance)._replace(
         cwd=cwd,
         environment=environment,
@@ -79,6 +80,7 @@ def probe(
         shell=os.path.basename(environ.get("SHELL", "")),
         shells=shells,
         crashes=tuple(attempt.crashes),
+        aside={name: free_name(name, "set-aside") for name in movable},
     )
 
 

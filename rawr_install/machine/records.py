@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, TypeVar
 from rawr_install import atomic
 from rawr_install.ecmascript import now
 from rawr_install.errors import RawrError, os_error_in_words
+from rawr_install.files import free_name
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to, read_path
 from rawr_install.machine.entry import LINK, SHIM
 from rawr_install.paths import Paths
@@ -218,7 +219,9 @@ _SENTENCES = {
 
 
 def _unreadable(path: str, code: str, why: str) -> RawrError:
-    return RawrError(f"{_SENTENCES[code].format(path)}: {why}.", code=code, remedy=("mv", path, path + ".broken"))
+    return RawrError(
+        f"{_SENTENCES[code].format(path)}: {why}.", code=code, remedy=("mv", path, free_name(path, "broken"))
+    )
 
 
 def _newer(path: str, version: int) -> RawrError:

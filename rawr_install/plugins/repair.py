@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 from rawr_install import atomic
 from rawr_install.errors import RawrError, RefusedError, os_error_in_words
+from rawr_install.files import free_name
 from rawr_install.machine.lock import WAIT, locked
 from rawr_install.plugins import manifest
 from rawr_install.plugins.assess import LinkFacts, assess
@@ -132,5 +133,5 @@ def _corrupt(found: Manifest) -> RefusedError:
         f"The plugin manager manifest {found.path} is not usable ({found.problem}); it was left untouched.",
         code="MANIFEST_CORRUPT",
         hint="mend the file, or move it away and repair again: "
-        + shlex.join(("mv", found.path, f"{found.path}.broken")),
+        + shlex.join(("mv", found.path, free_name(found.path, "broken"))),
     )

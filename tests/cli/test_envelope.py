@@ -75,11 +75,12 @@ def test_without_a_home_every_command_says_so_in_one_document(machine: Machine, 
 def test_a_bug_is_a_document_without_a_stack_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(COMMANDS, "broken", "no_such_module:command")
-    assert main(["broken", "--json"]) == 1
-    out, err = capsys.readouterr()
-    assert json.loads(out)["error"]["code"] == "INTERNAL_ERROR"
-    assert "Traceback" not in out + err
+    for where, code in (("main:COMMANDS", "INTERNAL_ERROR"), ("no_such_module:command", "TOOLKIT_DAMAGED")):
+        monkeypatch.setitem(COMMANDS, "broken", where)
+        assert main(["broken", "--json"]) == 1
+        out, err = capsys.readouterr()
+        assert json.loads(out)["error"]["code"] == code
+        assert "Traceback" not in out + err
 
 
 def test_a_closed_pipe_is_no_bug(machine: Machine) -> None:

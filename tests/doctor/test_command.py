@@ -136,6 +136,15 @@ def test_a_fix_can_be_undone_with_the_command_it_names(lab: Lab) -> None:
     assert lab.found() == {"owner.empty": "warn", "policy.writable": "warn", "pnpm.stale-shim": "warn"}
 
 
+def test_a_fix_never_overwrites_what_an_earlier_one_set_aside(lab: Lab) -> None:
+    for number in range(3):
+        shim = lab.program(lab.home / "Library/pnpm/rawr", f"#!/bin/sh\n# {number}\n")
+        [fix] = document(lab.doctor("--fix", "--json"))["fixes"]
+        assert fix["status"] == "done" and not shim.exists()
+    kept = sorted(shim.parent.iterdir())
+    assert [path.read_text()[-2:] for path in kept] == ["0\n", "1\n", "2\n"]
+
+
 def test_a_fix_that_fails_is_reported_as_failed_and_the_rest_is_done(lab: Lab) -> None:
     no_entry(lab)
     lab.machine.bun_bin.rmdir()

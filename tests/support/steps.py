@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,15 @@ class Step:
 
 
 def strace(machine: Machine, words: tuple[str, ...], *options: str) -> tuple[Ran, str]:
-    """Run ``rawr-install`` under strace, from its first line on; returns how it ended and the log."""
-    log = machine.folder / "strace.log"
+    """Run a changing ``rawr-install`` under strace, from its first line on; returns how it ended and the log."""
+    return trace([*words, "--json", "--yes"], machine.folder, {**machine.env, "RAWR_EVENTS": "off"}, *options)
+
+
+def trace(words: Sequence[str], cwd: Path, env: Mapping[str, str], *options: str) -> tuple[Ran, str]:
+    """Run ``rawr-install WORDS`` under strace, whose log is then beside ``cwd``."""
+    log = cwd.parent / "strace.log"
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        env = {**machine.env, "RAWR_EVENTS": "off"}
-        command = forked.server().start([*words, "--json", "--yes"], machine.folder, env, out, err, stopped=True)
+        command = forked.server().start(words, cwd, env, out, err, stopped=True)
         argv = ["strace", "-p", str(command.pid), "-f", "-y", "-s", "64", "-e", "signal=none", "-o", str(log)]
         with subprocess.Popen([*argv, *options], stderr=subprocess.PIPE, text=True) as tracer:
             assert tracer.stderr

@@ -45,7 +45,7 @@ def _dangling_remedy(facts: Facts, broken: Entry) -> Remedy:
     # Only where it is the entry that runs, or would, is it replaced; elsewhere it is in the way.
     replaced = broken.path == facts.bun_entry.path and (facts.mode == LINK or facts.path.has_bun)
     if not replaced or reason(facts) != "entry.dangling":
-        return move_aside(broken.path)
+        return move_aside(facts, broken.path)
     return set_up(facts) if broken.ours else install(facts, "--force")
 
 
@@ -56,7 +56,7 @@ def foreign(facts: Facts) -> Finding | None:
     found = facts.command or next(iter(facts.entries), facts.bun_entry)
     summary = f"{found.path} is not an entry of the toolkit's ({found.kind})."
     at_place = facts.bun_entry.kind != "missing" and found.path == facts.bun_entry.path
-    remedy = install(facts, "--force") if at_place else move_aside(found.path)
+    remedy = install(facts, "--force") if at_place else move_aside(facts, found.path)
     if found.managed:
         remedy = Remedy(f"uninstall what {found.installer} put there, or move it")
     return Finding("entry.foreign", "fail", summary, _shown(found), remedy)
@@ -125,7 +125,9 @@ def shadowed(facts: Facts) -> Finding | None:
         return None
     ours = next(entry for entry in facts.entries if entry.executable and entry.ours)
     summary = f"{first.path} ({first.kind}) comes before {ours.path} on PATH and runs instead."
-    return Finding("path.shadowed", "fail", summary, {**_shown(first), "shadows": ours.path}, move_aside(first.path))
+    return Finding(
+        "path.shadowed", "fail", summary, {**_shown(first), "shadows": ours.path}, move_aside(facts, first.path)
+    )
 
 
 @check("path.version-manager", "no version manager's shim answers to rawr before us")
@@ -151,7 +153,7 @@ def two_installs(facts: Facts) -> Finding | None:
     status = "info" if ours[0].kind == "shim" else "warn"
     summary = f"Two installs on PATH: {ours[0].path} ({ours[0].kind}) runs, {other.path} ({other.kind}) does not."
     evidence = {"runs": ours[0].path, "other": other.path}
-    return Finding("path.two-installs", status, summary, evidence, move_aside(other.path))
+    return Finding("path.two-installs", status, summary, evidence, move_aside(facts, other.path))
 
 
 @check("path.pnpm-first", "pnpm's bin folder does not come before Bun's")
@@ -178,7 +180,12 @@ def stale_shim(facts: Facts) -> Finding | None:
     shim = facts.environment.pnpm_shims[0]
     summary = f"Stale pnpm shim exists at {shim}"
     return Finding(
-        "pnpm.stale-shim", "warn", summary, {"paths": facts.environment.pnpm_shims}, move_aside(shim), fixable=True
+        "pnpm.stale-shim",
+        "warn",
+        summary,
+        {"paths": facts.environment.pnpm_shims},
+        move_aside(facts, shim),
+        fixable=True,
     )
 
 

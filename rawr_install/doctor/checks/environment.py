@@ -130,5 +130,5 @@ def crash(facts: Facts) -> Finding | None:
     if not facts.crashes:
         return None
     parts = dict(facts.crashes)
-    summary = f"A bug in rawr-install: looking at {', '.join(parts)} failed."
+    summary = f"Looking at {', '.join(parts)} failed."
     return Finding("probe.crash", "crash", summary, parts)

@@ -41,7 +41,7 @@ def unreadable(facts: Facts) -> Finding | None:
     if facts.owner.status != "unreadable":
         return None
     summary = f"Owner file cannot be read as a small regular file: {facts.owner_file}"
-    return Finding("owner.unreadable", "warn", summary, _evidence(facts), move_aside(facts.owner_file))
+    return Finding("owner.unreadable", "warn", summary, _evidence(facts), move_aside(facts, facts.owner_file))
 
 
 @check("owner.invalid", "the owner file holds one absolute path")

@@ -85,9 +85,9 @@ def command(*words: str) -> Remedy:
     return Remedy(shlex.join(run(*words)), run(*words))
 
 
-def move_aside(path: str) -> Remedy:
-    """Rename a file that stands in the way; nothing is deleted."""
+def move_aside(facts: Facts, path: str) -> Remedy:
+    """Rename a file that stands in the way; nothing is deleted, nor what was moved before."""
     import shlex
 
-    argv = ("mv", "-n", "--", path, path + ".set-aside")
+    argv = ("mv", "-n", "--", path, facts.aside.get(path, path + ".set-aside"))
     return Remedy(shlex.join(argv), argv)
