@@ -122,3 +122,35 @@ def test_the_project_speaks_of_itself_alone() -> None:
         if path.is_file():
             text = path.read_text(errors="replace")
             assert not re.search(r"\.\./shared|/work/|/root/", text), path
+
+
+def test_every_page_has_its_place_in_the_index() -> None:
+    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", (PROJECT / "docs/index.md").read_text()))
+    assert {path.name for path in (PROJECT / "docs").glob("*.md")} == linked | {"index.md"}
+
+
+# -- decisions ----------------------------------------------------------------------------
+
+DECISIONS = sorted((PROJECT / "docs/adr").glob("[0-9]*.md"))
+TEMPLATE = re.compile(
+    r"# (\d+)\. [^\n]+\n\nStatus: (?:accepted|replaced by \d+)\n\n"
+    r"\*\*Context\.\*\* .+\n\n\*\*Decision\.\*\* .+\n\n\*\*Consequence\.\*\* .+\n",
+    re.S,
+)
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.name)
+def test_a_decision_keeps_to_the_template_and_to_twenty_lines(page: Path) -> None:
+    found = TEMPLATE.fullmatch(page.read_text())
+    assert found and int(found[1]) == int(page.name[:4])
+    assert page.read_text().count("\n") <= 20
+
+
+def test_decisions_are_numbered_without_gaps_and_all_stand_in_the_index() -> None:
+    listed = re.findall(
+        r"^(\d+)\. \[(.+)\]\((\d{4}-[a-z0-9-]+\.md)\)$", (PROJECT / "docs/adr/README.md").read_text(), re.M
+    )
+    assert [(int(number), name) for number, _, name in listed] == [
+        (number, page.name) for number, page in enumerate(DECISIONS, 1)
+    ]
+    assert [page.read_text().partition("\n")[0] for page in DECISIONS] == [f"# {n}. {title}" for n, title, _ in listed]

@@ -178,7 +178,8 @@ def _guard(mark: str) -> str | None:
     """The recursion mark to pass on, or None when its limit is reached.
 
     exec keeps the process id and a child gets a new one: only a CLI that execs
-    rawr again and again adds to the mark, nested calls start a new one.
+    rawr again and again adds to the mark, nested calls start a new one. An ``x`` each
+    time and no number, because sh arithmetic would evaluate what the variable holds.
     """
     mine = f"{os.getpid()}:"
     mark = mark if mark.startswith(mine) else mine

@@ -262,7 +262,8 @@ def last_good_path(repo_root: str | os.PathLike[str]) -> str:
 def _keep_last_good(folder: str, work: _Work, durable: bool) -> None:
     """Keep a copy of what was just committed; a failure is no failure of the mutation.
 
-    At most once a second, but always where it holds what another program has written.
+    A copy, since a hard link would share the fate of a file that an editor writes in place. At most once a second,
+    since one for every mutation would double its cost, but always where it holds what another program has written.
     """
     now, ours = time.monotonic(), work.read == _written.get(folder)
     _written[folder] = work.written
