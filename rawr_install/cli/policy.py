@@ -7,10 +7,11 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, group
-from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
+from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, is_workspace
 from rawr_install.install import policy
 from rawr_install.machine.ownership import not_yours
 from rawr_install.paths import Paths
+from rawr_install.report import to_json
 
 
 @group("fallback")
@@ -27,12 +28,13 @@ def _set(enabled: bool, dry_run: bool) -> Result:
     paths = Paths.from_environ(os.environ)
     change = policy.set_fallback(paths, enabled, dry_run)
     now = policy.fallback(paths)
-    data = {**change.to_json(), **now.to_json(), **({"enabled": enabled} if dry_run else {})}
+    shown = to_json(now) | ({"enabled": enabled} if dry_run else {})
+    data = {"changed": change.changed, "dryRun": dry_run, **shown}
     lines = [_changed(change, "Owner fallback", "enabled" if enabled else "disabled"), f"Policy file: {change.file}"]
     return Result(data, lines, _doubts(now, enabled))
 
 
-def _changed(change: policy.Change, what: str, state: str) -> str:
+def _changed(change: policy.PolicyChange, what: str, state: str) -> str:
     if not change.changed:
         return f"{what}: {state} already, nothing changed."
     return f"{what}: would be {state} (dry run)." if change.dry_run else f"{what}: {state}."
@@ -40,10 +42,10 @@ def _changed(change: policy.Change, what: str, state: str) -> str:
 
 def _doubts(now: policy.Fallback, wanted: bool) -> list[str]:
     """What stands between the user's wish and its effect."""
-    if not wanted and FALLBACK_VARIABLE in now.by:
+    if not wanted and FALLBACK_VARIABLE in now.enabled_by:
         return [f"{FALLBACK_VARIABLE}=1 is set here and enables the fallback all the same"]
-    if wanted and now.owner_status != "valid":
-        return [f"the owner file is {now.owner_status}: choose an owner with rawr-install activate PATH"]
+    if wanted and now.owner_file_status != "valid":
+        return [f"the owner file is {now.owner_file_status}: choose an owner with rawr-install activate PATH"]
     return []
 
 
@@ -67,21 +69,22 @@ def disable(dry_run: bool, yes: bool) -> Result:
 def status() -> Result:
     """Say whether the fallback is enabled, by what, and whether the owner could be used."""
     now = policy.fallback(Paths.from_environ(os.environ))
-    by = f" by {', '.join(now.by)}" if now.by else ""
+    by = f" by {', '.join(now.enabled_by)}" if now.enabled_by else ""
     lines = [
         f"Owner fallback: {'enabled' if now.enabled else 'disabled'}{by}",
-        f"Owner: {now.owner or 'none'} ({now.owner_status})",
+        f"Owner: {now.owner_workspace_path or 'none'} ({now.owner_file_status})",
     ]
-    return Result(now.to_json(), lines, [*_doubts(now, now.enabled), *_theirs(Paths.from_environ(os.environ))])
+    return Result(now, lines, [*_doubts(now, now.enabled), *_theirs(Paths.from_environ(os.environ))])
 
 
 for made in (enable, disable, status):
     fallback.add_command(made)
 
 
-def _trust_outcome(change: policy.Change, state: str) -> Result:
-    lines = [_changed(change, str(change.path), state), f"Trust list: {change.file}"]
-    return Result(change.to_json(), lines)
+def _trust_outcome(change: policy.PolicyChange, state: str) -> Result:
+    below = "" if is_workspace(change.path) or not os.path.isdir(change.path) else ", with every workspace in it"
+    lines = [_changed(change, change.path, state + below), f"Trust list: {change.file}"]
+    return Result(to_json(change), lines)
 
 
 _path = click.argument("path", metavar="[PATH]", required=False)
@@ -93,13 +96,14 @@ _path = click.argument("path", metavar="[PATH]", required=False)
     epilog="""
 rawr-install trust add                 the workspace you stand in
 rawr-install trust add /srv/team/rawr  another one; its real path is stored
+rawr-install trust add /srv/team       a folder that is in no workspace: every workspace in it
 """,
 )
 @_path
 @click.option("--force", is_flag=True, help="Also where others could put something else at that place.")
 def add(path: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
     """Let another user's workspace run as you: its owner can then run any program in your name."""
-    change = policy.trust(Paths.from_environ(os.environ), path, dry_run, force)
+    change = policy.add_trust(Paths.from_environ(os.environ), path, dry_run, force)
     return _trust_outcome(change, "trusted")
 
 
@@ -107,7 +111,7 @@ def add(path: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
 @_path
 def remove(path: str | None, dry_run: bool, yes: bool) -> Result:
     """Take a workspace off the list; it need not exist any more."""
-    change = policy.distrust(Paths.from_environ(os.environ), path, dry_run)
+    change = policy.remove_trust(Paths.from_environ(os.environ), path, dry_run)
     return _trust_outcome(change, "not trusted")
 
 
@@ -117,7 +121,7 @@ def list_trusted() -> Result:
     paths = Paths.from_environ(os.environ)
     found = policy.trusted(paths)
     lines = [item.path + _remark(item) for item in found] or ["No trusted workspaces."]
-    data = {"file": paths.trusted_file, "workspaces": [item.to_json() for item in found]}
+    data = {"file": paths.trusted_file, "workspaces": found}
     return Result(data, lines, _theirs(paths))
 
 
@@ -129,7 +133,7 @@ def _theirs(paths: Paths) -> list[str]:
 
 def _remark(item: policy.Trusted) -> str:
     if not item.is_workspace:
-        return "  (no workspace there)" if item.exists else "  (gone)"
+        return "  (every workspace in it)" if item.exists else "  (gone)"
     return "  (your own: needs no trust)" if item.owned_by_you else ""
 
 

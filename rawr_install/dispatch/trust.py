@@ -75,9 +75,31 @@ def is_granted(real: str, environ: Mapping[str, str]) -> bool:
 def exchangers(real: str, environ: Mapping[str, str]) -> list[str]:
     """Sentences that name who, but the user and root, can put something else at ``real``; empty where nobody can."""
     passed, error = chain(cli_path(real), environ)
-    found = (error, _foreign((path, info) for path, info in passed if real.startswith(path + "/")), _sticky(real))
-    who = [sentence for place in found if place for sentence in place[1:]]
-    return who + [f"{path} can be written by others" for path in _writable(passed)]
+    told = [sentence for place in (error, _sticky(real)) if place for sentence in place[1:]]
+    above = [(path, info) for path, info in passed if real.startswith(f"{path}/") and not _is_safe(path, info)]
+    told += [f"{path} belongs to {user_name(info.st_uid)}" for path, info in above]
+    return told + [f"{path} can be written by {_writers(info)}" for path, info in passed if others_can_write(info)]
+
+
+def _writers(info: os.stat_result) -> str:
+    if info.st_mode & stat.S_IWOTH:
+        return "everybody"
+    import grp
+
+    try:
+        return f"the group {grp.getgrgid(info.st_gid).gr_name}"
+    except KeyError:
+        return f"the group with the id {info.st_gid}"
+
+
+def user_name(uid: int) -> str:
+    """The name of the user with this id, or words for one that has none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with the id {uid}"
 
 
 def chain(path: str, environ: Mapping[str, str]) -> tuple[list[tuple[str, os.stat_result]], tuple[str, str] | None]:
@@ -130,9 +152,13 @@ def _unseen(path: str, error: OSError) -> tuple[str, str]:
 
 def _foreign(passed: Iterable[tuple[str, os.stat_result]]) -> tuple[str, str] | None:
     for path, info in passed:
-        if not is_ours(info) and not (path == "/tmp" and info.st_mode & stat.S_ISVTX):
+        if not _is_safe(path, info):
             return path, f"{path} belongs to another user (uid {info.st_uid})"
     return None
+
+
+def _is_safe(path: str, info: os.stat_result) -> bool:
+    return is_ours(info) or (path == "/tmp" and bool(info.st_mode & stat.S_ISVTX))
 
 
 def _sticky(root: str) -> tuple[str, str] | None:
@@ -164,12 +190,12 @@ def _unsafe_folder(cwd: str) -> tuple[str, str] | None:
 
 
 def _writable(passed: Iterable[tuple[str, os.stat_result]]) -> tuple[str, ...]:
-    found = (path for path, info in passed if not stat.S_ISLNK(info.st_mode) and _others_write(info))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(path for path, info in passed if others_can_write(info)))
 
 
-def _others_write(info: os.stat_result) -> bool:
-    if _is_sticky_folder(info):
+def others_can_write(info: os.stat_result) -> bool:
+    """Whether somebody but the user and root may write there; a sticky folder keeps what the user has put into it."""
+    if stat.S_ISLNK(info.st_mode) or _is_sticky_folder(info):
         return False
     return bool(info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and has_other_members(info.st_gid)))
 

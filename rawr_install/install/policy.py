@@ -16,15 +16,16 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawr_install import atomic
-from rawr_install.dispatch.locate import current_folder, find_workspace
-from rawr_install.dispatch.trust import exchangers, trust as assess, trust_remedy, writable_remedy
+from rawr_install.dispatch.locate import current_folder, find_workspace, real_path
+from rawr_install.dispatch.trust import exchangers, trust, trust_remedy, writable_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
     POLICY_FILE_LIMIT,
     fallback_enabled,
+    folders_up,
     is_owned_by_me,
     is_workspace,
     read_owner,
@@ -38,56 +39,32 @@ from rawr_install.machine.plan import untrusted
 from rawr_install.paths import Paths
 
 
-@dataclass(frozen=True)
-class Change:
-    """What a command did, or with ``dry_run`` would do, to one policy file."""
+class PolicyChange(NamedTuple):
+    """What a command did, or with ``dry_run`` would do, to one policy file; ``path`` is the line that it is about."""
 
-    file: str
     changed: bool
-    dry_run: bool = False
-    path: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        subject = {} if self.path is None else {"path": self.path}
-        return {"changed": self.changed, "dryRun": self.dry_run, "file": self.file, **subject}
+    dry_run: bool
+    file: str
+    path: str = ""
 
 
-@dataclass(frozen=True)
-class Fallback:
+class Fallback(NamedTuple):
     """Whether the owner's CLI may run outside workspaces, who says so, and whether it could."""
 
     enabled: bool
-    by: tuple[str, ...]
+    enabled_by: tuple[str, ...]
     file: str
-    owner_status: str
-    owner: str | None
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "enabled": self.enabled,
-            "enabledBy": list(self.by),
-            "file": self.file,
-            "ownerFileStatus": self.owner_status,
-            "ownerWorkspacePath": self.owner,
-        }
+    owner_file_status: str
+    owner_workspace_path: str | None
 
 
-@dataclass(frozen=True)
-class Trusted:
+class Trusted(NamedTuple):
     """One line of the trust file, and what stands there now."""
 
     path: str
     exists: bool
     is_workspace: bool
     owned_by_you: bool
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "path": self.path,
-            "exists": self.exists,
-            "isWorkspace": self.is_workspace,
-            "ownedByYou": self.owned_by_you,
-        }
 
 
 def fallback(paths: Paths) -> Fallback:
@@ -99,13 +76,13 @@ def fallback(paths: Paths) -> Fallback:
     return Fallback(bool(by), by, paths.fallback_file, owner.status, owner.path)
 
 
-def set_fallback(paths: Paths, enabled: bool, dry_run: bool = False) -> Change:
+def set_fallback(paths: Paths, enabled: bool, dry_run: bool = False) -> PolicyChange:
     """Write or remove the policy file; writes nothing where it says so already."""
     with _exclusive(paths, dry_run):
         changed = fallback_enabled(paths.fallback_file, {}) != enabled
         if changed and not dry_run:
             _replace(paths, paths.fallback_file, ["enabled"] if enabled else None)
-        return Change(paths.fallback_file, changed, dry_run)
+        return PolicyChange(changed, dry_run, paths.fallback_file)
 
 
 def require_trust(root: str, environ: Mapping[str, str]) -> None:
@@ -120,7 +97,7 @@ def require_trust(root: str, environ: Mapping[str, str]) -> None:
 
 def trust_refusal(root: str, environ: Mapping[str, str]) -> RefusedError | None:
     """Why no command may change anything for ``root``: others own a part of it, or can write to it."""
-    found = assess(root, environ)
+    found = trust(root, environ)
     writable = found.writable()
     remedy = trust_remedy(root, environ) if found.obstacle else ("", writable_remedy(root, writable))
     return untrusted(root, found.obstacle, remedy, writable)
@@ -158,25 +135,29 @@ def _not_your_state(path: str, why: str) -> RefusedError:
 
 def trusted(paths: Paths) -> list[Trusted]:
     """The trust list in its order; raises RawrError ``POLICY_UNREADABLE``."""
-    lines = _lines(paths.trusted_file)
-    return [Trusted(line, os.path.exists(line), is_workspace(line), _needs_no_trust(line)) for line in lines]
+    return [
+        Trusted(line, os.path.exists(line), is_workspace(line), _needs_no_trust(line))
+        for line in _lines(paths.trusted_file)
+    ]
 
 
 def _needs_no_trust(root: str) -> bool:
-    return os.path.exists(root) and not assess(root, {}).obstacle
+    return os.path.exists(root) and not trust(root, {}).obstacle
 
 
-def trust(paths: Paths, named: str | None, dry_run: bool = False, force: bool = False) -> Change:
-    """Add a workspace (default: the one that a command here is about) by its real path.
+def add_trust(paths: Paths, named: str | None, dry_run: bool = False, force: bool = False) -> PolicyChange:
+    """Add a workspace (default: the one that a command here is about), or a folder above some, by its real path.
 
     Raises what ``find_workspace`` raises; RefusedError ``PLACE_NOT_SAFE`` where, without ``force``, another user
     could put something else there; UsageError ``PATH_NOT_STORABLE`` for a path that no line of a file can hold.
     """
-    root = find_workspace(named, paths.environ)
-    who = [] if force else exchangers(root, paths.environ)
-    if who:
+    root = _granted(named, paths.environ)
+    who = "; ".join(exchangers(root, paths.environ))
+    if (who or root == os.sep) and not force:
         raise RefusedError(
-            f"Something else could be put at {root}, and would be trusted: {'; '.join(who)}.",
+            f"Something else could be put at {root}, and would be trusted: {who}."
+            if who
+            else "Every workspace on this machine would be trusted, whosever it is.",
             code="PLACE_NOT_SAFE",
             remedy=("rawr-install", "trust", "add", "--force", root),
         )
@@ -193,20 +174,29 @@ def trust(paths: Paths, named: str | None, dry_run: bool = False, force: bool = 
     return _edit(paths, root, (), (root,), dry_run)
 
 
-def distrust(paths: Paths, named: str | None, dry_run: bool = False) -> Change:
+def _granted(named: str | None, environ: Mapping[str, str]) -> str:
+    """The real path that a grant is for: a workspace, or a named folder that is in none and so above some."""
+    spelled = named if not named or os.path.isabs(named) else os.path.join(current_folder(), named)
+    folder = real_path(spelled) if spelled and "\0" not in spelled else ""
+    if os.path.isdir(folder) and not any(map(is_workspace, folders_up(folder))):
+        return folder
+    return find_workspace(named, environ)
+
+
+def remove_trust(paths: Paths, named: str | None, dry_run: bool = False) -> PolicyChange:
     """Remove a workspace from the list, by real path or as the list spells it; it need not exist any more."""
     root = os.path.join(current_folder(), named) if named else find_workspace(None, paths.environ)
     return _edit(paths, root, (root, os.path.abspath(root), os.path.realpath(root)), (), dry_run)
 
 
-def _edit(paths: Paths, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> Change:
+def _edit(paths: Paths, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> PolicyChange:
     with _exclusive(paths, dry_run):
         before = _lines(paths.trusted_file)
         after = [line for line in before if line not in without]
         after += [line for line in added if line not in after]
         if after != before and not dry_run:
             _replace(paths, paths.trusted_file, after)
-        return Change(paths.trusted_file, after != before, dry_run, path)
+        return PolicyChange(after != before, dry_run, paths.trusted_file, path)
 
 
 def _lines(path: str) -> list[str]:

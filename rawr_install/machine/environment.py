@@ -6,13 +6,13 @@ Everything here may be hostile, so each read is bounded and opens without blocki
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.files import PATH_FOLDERS, read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Environment
+from rawr_install.machine.ownership import exposed
 from rawr_install.machine.toolkit import toolkits_gone
 from rawr_install.paths import Paths
 
@@ -29,7 +29,7 @@ def read_environment(
     return Environment(
         tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
         fallback_enabled(paths.fallback_file, environ),
-        _exposed(paths),
+        exposed(paths),
         _preloads(cwd),
         _env_settings(cwd),
         toolkits_gone(entries, paths.home, environ.get("PATH", "")),
@@ -45,19 +45,6 @@ def _system_path() -> Iterator[str]:
         more = []
     for file in ("/etc/paths", *(os.path.join("/etc/paths.d", name) for name in more)):
         yield from filter(None, map(os.fsdecode, read_bytes(file, SMALL_LIMIT).splitlines()))
-
-
-def _exposed(paths: Paths) -> tuple[tuple[str, int], ...]:
-    """What in ``~/.rawr`` somebody else could write: whoever can decides which program the user runs."""
-    watched = (paths.dot_rawr, paths.owner_file, paths.fallback_file, paths.trusted_file)
-    return tuple((path, mode) for path in watched if (mode := _mode(path)) & 0o022)
-
-
-def _mode(path: str) -> int:
-    try:
-        return stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        return 0
 
 
 def _preloads(cwd: str | None) -> tuple[str, ...]:

@@ -7,22 +7,49 @@ carry out another user's records. The user's own link to the user's own target i
 from __future__ import annotations
 
 import os
+import stat
 
+from rawr_install.dispatch.trust import others_can_write, user_name
+from rawr_install.dispatch.workspace import is_ours
 from rawr_install.errors import RefusedError
 from rawr_install.paths import Paths
 
 
 def require_own_places(paths: Paths) -> None:
-    """To be asked before a command changes this machine; raises RefusedError ``STATE_DIR_NOT_YOURS``."""
+    """Asked before a command changes this machine; raises RefusedError ``STATE_DIR_NOT_YOURS`` or ``POLICY_WRITABLE``."""
     why = not_yours(paths)
     if why is None:
-        return
+        return _require_own_modes(paths)
     by_sudo = os.geteuid() == 0 and paths.variable("SUDO_UID")
     raise RefusedError(
         f"{why}; nothing was changed.",
         code="STATE_DIR_NOT_YOURS",
         hint="run it without sudo" if by_sudo else "make it yours or move it away, or set HOME to your own home folder",
     )
+
+
+def _require_own_modes(paths: Paths) -> None:
+    writable = tuple(path for path, _ in exposed(paths))
+    if writable:
+        raise RefusedError(
+            f"Other users can write to {writable[0]}, and so decide what rawr runs; nothing was changed.",
+            code="POLICY_WRITABLE",
+            remedy=("chmod", "go-w", *writable),
+        )
+
+
+def exposed(paths: Paths) -> tuple[tuple[str, int], ...]:
+    """What of ``~/.rawr`` others could write, with its mode: whoever can decides which program the user runs."""
+    watched = (paths.home, paths.dot_rawr, paths.owner_file, paths.fallback_file, paths.trusted_file)
+    found = ((path, info) for path in watched if (info := _stat(path)) and others_can_write(info))
+    return tuple((path, stat.S_IMODE(info.st_mode)) for path, info in found)
+
+
+def _stat(path: str, follow: bool = True) -> os.stat_result | None:
+    try:
+        return os.stat(path, follow_symlinks=follow)
+    except OSError:
+        return None
 
 
 def not_yours(paths: Paths) -> str | None:
@@ -41,17 +68,5 @@ def not_yours(paths: Paths) -> str | None:
 
 def _stranger(path: str, follow: bool = True) -> str | None:
     """The other user that what stands at ``path`` belongs to; None for the user, root, and where nothing is."""
-    try:
-        uid = os.stat(path, follow_symlinks=follow).st_uid
-    except OSError:
-        return None
-    return None if uid in (0, os.geteuid()) else _name_of(uid)
-
-
-def _name_of(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"the user with the id {uid}"
+    info = _stat(path, follow)
+    return None if info is None or is_ours(info) else user_name(info.st_uid)

@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -163,10 +164,16 @@ def test_the_list_tells_what_stands_there_now(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("two\nlines", "PATH_NOT_STORABLE"), ("plain", "NOT_A_WORKSPACE"), (None, "NO_WORKSPACE")]
+    ("name", "code"),
+    [
+        ("two\nlines", "PATH_NOT_STORABLE"),
+        ("ws/plugins", "NOT_A_WORKSPACE"),
+        ("no/such", "NOT_A_WORKSPACE"),
+        (None, "NO_WORKSPACE"),
+    ],
 )
 def test_what_cannot_be_trusted_is_refused(machine: Machine, name: str | None, code: str) -> None:
-    (machine.folder / "plain").mkdir()
+    machine.workspace("ws")
     if name and "\n" in name:
         machine.workspace(name)
     done = machine.rawr_install("trust", "add", *([name] if name else []), "--json")
@@ -207,3 +214,96 @@ def test_another_users_list_grants_nothing_even_to_root_who_keeps_that_home(mach
         os.chown(path, NOBODY, NOBODY)
     done = subprocess.run(["/bin/sh", SHIM], cwd=root, env=machine.env, capture_output=True)
     assert done.returncode == 126
+
+
+def test_a_folder_above_workspaces_is_a_grant_for_each_of_them(machine: Machine) -> None:
+    team = machine.folder / "team"
+    for name in ("team/a", "team/b"):
+        machine.workspace(name)
+    done = machine.rawr_install("trust", "add", team)
+    assert done.out.splitlines()[0] == f"{team}: trusted, with every workspace in it."
+    assert f"{team}  (every workspace in it)" in machine.rawr_install("trust", "list").out
+    assert machine.rawr_install("trust", "remove", team).code == 0
+    assert (machine.home / ".rawr/trusted-workspaces").read_text() == ""
+
+
+def test_everything_is_granted_by_force_alone(machine: Machine) -> None:
+    done = machine.rawr_install("trust", "add", "/", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "PLACE_NOT_SAFE")
+    assert machine.rawr_install("trust", "add", "/", "--force").code == 0
+
+
+def sticky(team: Path) -> None:
+    (team / "ws").chmod(0o1777)
+
+
+def everybodys(team: Path) -> None:
+    team.chmod(0o777)
+
+
+def a_groups(team: Path) -> None:
+    os.chown(team, -1, 4242)
+    team.chmod(0o775)
+
+
+def theirs_above(team: Path) -> None:
+    os.chown(team, NOBODY, NOBODY)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("make", "who"),
+    [
+        (everybodys, "{team} can be written by everybody"),
+        (a_groups, "{team} can be written by the group with the id 4242"),
+        (theirs_above, "{team} belongs to nobody"),
+        (sticky, "{team}/ws is sticky, so that other users may have put files into it"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_who_can_exchange_a_place_is_named_and_force_is_asked_for(
+    machine: Machine, make: Callable[[Path], None], who: str
+) -> None:
+    root = machine.workspace("team/ws")
+    make(root.parent)
+    done = machine.rawr_install("trust", "add", root, "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "PLACE_NOT_SAFE")
+    assert who.format(team=root.parent) in done.json["error"]["message"]
+    remedy = done.json["error"]["details"]["remedy"]["argv"]
+    assert remedy == ["rawr-install", "trust", "add", "--force", str(root)]
+    assert machine.rawr_install(*remedy[1:]).code == 0
+    os.chown(root, NOBODY, NOBODY)
+    assert machine.rawr_install("activate", root).code == 0
+
+
+WATCHED = (".", ".rawr", ".rawr/global-rawr-owner-path", ".rawr/global-owner-fallback", ".rawr/trusted-workspaces")
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_what_others_can_write_of_the_policy_stops_every_change_until_the_remedy_ran(
+    machine: Machine, name: str
+) -> None:
+    root = machine.workspace("ws")
+    for words in (("activate", root), ("fallback", "enable"), ("trust", "add", root)):
+        machine.rawr_install(*words)
+    path = (machine.home / name).resolve()
+    path.chmod(path.stat().st_mode | 0o002)
+    for words in (
+        ("deactivate",),
+        ("fallback", "disable"),
+        ("trust", "remove", root),
+        ("uninstall", "--yes", "--purge"),
+    ):
+        done = machine.rawr_install(*words, "--json")
+        assert (done.code, done.json["error"]["code"]) == (1, "POLICY_WRITABLE"), done
+        assert str(path) in done.json["error"]["message"]
+    remedy = done.json["error"]["details"]["remedy"]["argv"]
+    assert machine.run(*remedy).code == 0 and machine.rawr_install("deactivate").code == 0
+
+
+@needs_root
+def test_a_group_with_no_other_member_is_nobody_else(machine: Machine) -> None:
+    machine.rawr_install("activate", machine.workspace("ws"))
+    for path in (machine.home, machine.home / ".rawr"):
+        path.chmod(0o775)  # umask 002; root's group
+    assert machine.rawr_install("deactivate").code == 0
