@@ -16,14 +16,15 @@ from rawr_install.machine.facts import Facts, Instance
 def reason(facts: Facts) -> str:
     """The id of the check that explains why the machine is unhealthy; empty when it is healthy."""
     instance = facts.instance
+    policy = "policy.writable" if facts.environment.exposed else ""
     if instance is None:
-        return "workspace.variable" if facts.refused else _about_entry(facts, None)
+        return "workspace.variable" if facts.refused else _about_entry(facts, None) or policy
     if not instance.cli.exists or instance.cli.real is None:
         return "workspace.cli-missing"
     if not instance.cli.executable:
         return "workspace.cli-not-executable"
     writable = "workspace.writable" if instance.writable and instance.trusted else ""
-    return _about_entry(facts, instance) or writable
+    return _about_entry(facts, instance) or writable or policy
 
 
 def _about_entry(facts: Facts, instance: Instance | None) -> str:

@@ -16,7 +16,7 @@ from rawr_install.paths import Paths
 
 
 def require_own_places(paths: Paths) -> None:
-    """Asked before a command changes this machine; raises RefusedError ``STATE_DIR_NOT_YOURS`` or ``POLICY_WRITABLE``."""
+    """Asked before a command changes anything; raises RefusedError ``STATE_DIR_NOT_YOURS`` or ``POLICY_WRITABLE``."""
     why = not_yours(paths)
     if why is None:
         return _require_own_modes(paths)

@@ -129,11 +129,11 @@ def test_a_fix_can_be_undone_with_the_command_it_names(lab: Lab) -> None:
     fixes = document(lab.doctor("--fix", "--json"))["fixes"]
     assert {each for fix in fixes for each in fix["ids"]} == {"owner.empty", "policy.writable", "pnpm.stale-shim"}
     assert lab.found() == {"owner.missing": "info"}
-    for fix in fixes:
+    for fix in reversed(fixes):
         path = f"{lab.tools}:{lab.machine.env['PATH']}"
         assert lab.machine.run(*fix["undo"], cwd=lab.cwd, env={"PATH": path}).code == 0
     assert set(before) <= set(lab.machine.tree())
-    assert lab.found() == {"owner.empty": "warn", "policy.writable": "warn", "pnpm.stale-shim": "warn"}
+    assert lab.found() == {"owner.empty": "warn", "policy.writable": "fail", "pnpm.stale-shim": "warn"}
 
 
 def test_a_fix_never_overwrites_what_an_earlier_one_set_aside(lab: Lab) -> None:

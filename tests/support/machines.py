@@ -515,12 +515,12 @@ def use_shell_entry(lab: Lab) -> None:
 # -- what lies around ----------------------------------------------------------
 
 
-@situation(mends="policy.writable", policy__writable="warn")
+@situation(mends="policy.writable", policy__writable="fail")
 def others_can_write_the_owner_file(lab: Lab) -> None:
     lab.machine.owner_file.chmod(0o602)
 
 
-@situation(mends="policy.writable", policy__writable="warn")
+@situation(mends="policy.writable", policy__writable="fail")
 def others_can_write_the_folder(lab: Lab) -> None:
     lab.machine.owner_file.parent.chmod(0o777)
 

@@ -9,7 +9,7 @@ from rawr_install.machine.facts import Facts
 from rawr_install.report import Finding, Remedy
 
 
-@check("policy.writable", "nobody else can write ~/.rawr")
+@check("policy.writable", "nobody else can write HOME or ~/.rawr")
 def writable(facts: Facts) -> Finding | None:
     if not facts.environment.exposed:
         return None
@@ -17,7 +17,7 @@ def writable(facts: Facts) -> Finding | None:
     argv = ("chmod", "go-w", *paths)
     evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.environment.exposed}}
     summary = f"Others can write {', '.join(paths)}, and so decide what rawr runs."
-    return Finding("policy.writable", "warn", summary, evidence, Remedy(shlex.join(argv), argv), fixable=True)
+    return Finding("policy.writable", "fail", summary, evidence, Remedy(shlex.join(argv), argv), fixable=True)
 
 
 @check("toolkit.gone", "our shell entry finds a toolkit that can start")
