@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -127,6 +129,12 @@ def test_the_project_speaks_of_itself_alone() -> None:
 def test_every_page_has_its_place_in_the_index() -> None:
     linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", (PROJECT / "docs/index.md").read_text()))
     assert {path.name for path in (PROJECT / "docs").glob("*.md")} == linked | {"index.md"}
+
+
+@pytest.mark.slow
+def test_the_picture_is_what_the_commands_show_now() -> None:
+    done = subprocess.run([sys.executable, PROJECT / "scripts/picture", "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # -- decisions ----------------------------------------------------------------------------
