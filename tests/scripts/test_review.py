@@ -1,7 +1,8 @@
-"""The review bundle: deltas, manifest, evidence and the verdict, on small repositories made for the purpose."""
+"""The review bundle: versions, manifest, evidence, page and verdict, on small repositories made for the purpose."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -48,6 +49,9 @@ class Repository:
         self.write("rawr_install/core.py", CORE)
         self.write("rawr_install/data/doc.json", json.dumps(SCHEMA))
         self.write("tests/conformance/wire.json", json.dumps({"cases": [{"id": 1, "key": "x"}]}))
+        self.write(
+            "rawr_install/plugins/catalog.py", 'FORBIDDEN = ("templateRole", "channel", "publishTier", "published")\n'
+        )
         self.write("tests/test_core.py", "from rawr_install.core import enable\n")
         self.commit("First")
         self.git("tag", "v1.2.0")
@@ -89,55 +93,14 @@ def repository(tmp_path: Path, made: Path) -> Repository:
     return Repository(Path(shutil.copytree(made, tmp_path / "repo", symlinks=True)))
 
 
+def breaking(bundle: Any) -> list[str]:
+    return [row["name"] for row in bundle["delta"] if row["breaks"]]
+
+
 def test_without_a_change_there_is_no_delta(repository: Repository) -> None:
     code, bundle = repository.review()
-    assert (code, bundle["disposition"]["verdict"], bundle["disposition"]["delta"]) == (0, "pass", "none")
-    assert bundle["symbols"]["symbols"] == ["Options", "Options.timeout", "enable", "enable(name)", "enable(root)"]
-    assert bundle["files"] == []
-
-
-ADDITIVE = {
-    "a new function": ("core.py", "def _private", "def disable(root): ...\ndef _private", ["disable", "disable(root)"]),
-    "an optional parameter": ("core.py", "root, name)", "root, name, wait=1)", ["enable(wait)"]),
-    "a field with a default": (
-        "core.py",
-        "den: int = 0",
-        "den: int = 0\n    durable: bool = True",
-        ["Options.durable"],
-    ),
-}
-BREAKING = {
-    "a removed function": ("core.py", "def enable(root, name):", "def _enable(root, name):", "object_removed"),
-    "a removed parameter": ("core.py", "(root, name)", "(root)", "parameter_removed"),
-    "a required parameter": ("core.py", "(root, name)", "(root, name, wait)", "parameter_added_required"),
-    "a removed field": ("core.py", "timeout: float = 5.0", "_timeout: float = 5.0", "object_removed"),
-    "another default": ("core.py", "timeout: float = 5.0", "timeout: float = 9.0", "changed"),
-    "a name that is no longer public": ("__init__.py", "'Options', ", "", "object_removed"),
-}
-
-
-def symbols(repository: Repository, name: str, old: str, new: str) -> Any:
-    """The delta of the symbols after one edit."""
-    before = repository.folder.parent / "before"
-    shutil.copytree(repository.folder, before)
-    repository.replace(f"rawr_install/{name}", old, new)
-    return load("interface_delta.py").symbols(before, repository.folder)
-
-
-@pytest.mark.parametrize("case", ADDITIVE)
-def test_what_comes_is_additive(repository: Repository, case: str) -> None:
-    name, old, new, added = ADDITIVE[case]
-    repository.replace("rawr_install/__init__.py", "'enable'", "'enable', 'disable'")
-    delta = symbols(repository, name, old, new)
-    assert (delta["delta"], delta["added"], delta["breaking"]) == ("additive", added, [])
-
-
-@pytest.mark.parametrize("case", BREAKING)
-def test_what_breaks_users_is_breaking(repository: Repository, case: str) -> None:
-    name, old, new, kind = BREAKING[case]
-    delta = symbols(repository, name, old, new)
-    assert delta["delta"] == "breaking"
-    assert any(kind in row["kind"] for row in delta["breaking"])
+    assert (code, bundle["disposition"]) == (0, {"delta": "none", "verdict": "pass", "because": []})
+    assert bundle["files"] == [] and bundle["delta"] == []
 
 
 VERSIONS = [
@@ -165,8 +128,8 @@ def test_what_breaks_needs_a_new_major_version_and_below_1_a_new_minor_one(
     repository.replace("rawr_install/__init__.py", before, after)
     repository.write("CHANGELOG.md", f"## next\n\n- `enable(root)` takes no name.\n\n## {before}\n")
     seen, bundle = repository.review()
-    why = [f"a breaking delta of the symbols without a new {missing} version"] if missing else []
-    assert bundle["symbols"]["delta"] == bundle["disposition"]["delta"] == "breaking"
+    why = [f"the Python delta breaks without a new {missing} version"] if missing else []
+    assert bundle["disposition"]["delta"] == "breaking"
     assert (seen, bundle["disposition"]["because"]) == (1 if missing else 0, why)
 
 
@@ -229,8 +192,6 @@ def project(tmp_path: Path) -> Path:
         pytest.skip("this is a shallow clone" if said else "this is no git clone")
     subprocess.run(["git", "clone", "-q", str(PROJECT), str(tmp_path / "clone")], env=trusting, check=True)
     (tmp_path / "clone/build").mkdir()
-    head = subprocess.run(["git", "-C", str(tmp_path / "clone"), "rev-parse", "HEAD"], capture_output=True, text=True)
-    (tmp_path / "clone/build/junit.xml").write_text(junit(head.stdout.strip()))
     return tmp_path / "clone"
 
 
@@ -241,6 +202,11 @@ def delete_public_name(project: Path, name: str) -> None:
 
 
 def because(project: Path, argv: list[str]) -> tuple[int, list[str]]:
+    """The verdict on what is in the clone, as if all its tests had passed."""
+    git = ["git", "-C", str(project), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    subprocess.run([*git, "commit", "-aqm", "Edit", "--allow-empty"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    (project / "build/junit.xml").write_text(junit(head))
     done = subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=300)
     return done.returncode, json.loads(done.stdout)["because"]
 
@@ -261,109 +227,53 @@ def test_ci_fails_when_what_breaks_would_be_a_patch_release(project: Path) -> No
     log = project / "CHANGELOG.md"
     log.write_text(f"- `enable_plugin` goes.\n{log.read_text()}")
     code, why = because(project, ci_call())
-    assert (code, why) == (1, ["a breaking delta of the symbols without a new minor version"])
+    assert (code, why) == (1, ["the Python delta breaks without a new minor version"])
 
 
-@pytest.mark.parametrize("home", ["core/__init__.py", "room/core.py", "room/core/__init__.py"])
-def test_a_public_name_may_move_within_the_package(repository: Repository, home: str) -> None:
-    before = repository.folder.parent / "before"
-    shutil.copytree(repository.folder, before)
-    (repository.folder / "rawr_install/core.py").unlink()
-    repository.write("rawr_install/room/__init__.py", "")
-    repository.write(f"rawr_install/{home}", CORE)
-    module = home.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    repository.replace("rawr_install/__init__.py", '"core"', f'"{module}"')
-    delta = load("interface_delta.py").symbols(before, repository.folder)
-    assert (delta["delta"], delta["added"], delta["breaking"]) == ("none", [], [])
-
-
-def test_what_is_private_may_change(repository: Repository) -> None:
-    delta = symbols(repository, "core.py", "def _private(): ...", "def _other(): ...")
-    assert (delta["delta"], delta["added"], delta["breaking"]) == ("none", [], [])
-
-
-SCHEMAS = {
-    "a property that goes": ({"properties": {"a": {"type": "string"}}}, "breaking", "/properties/b"),
-    "another type": (
-        {"properties": {**SCHEMA["properties"], "a": {"type": "number"}}},
-        "breaking",
-        "/properties/a/type",
-    ),  # type: ignore[dict-item]
-    "a guarantee that goes": ({"required": []}, "breaking", "/required"),
-    "a guarantee that comes": ({"required": ["a", "b"]}, "additive", "/required"),
-    "a property that comes": ({"properties": {**SCHEMA["properties"], "c": {}}}, "additive", "/properties/c"),  # type: ignore[dict-item]
-    "another description": ({"description": "new"}, "none", ""),
-}
-
-
-@pytest.mark.parametrize("case", SCHEMAS)
-def test_a_schema_is_compared_as_its_reader_sees_it(repository: Repository, case: str) -> None:
-    change, delta, at = SCHEMAS[case]
-    repository.write("rawr_install/data/doc.json", json.dumps({**SCHEMA, **change}))
-    code, bundle = repository.review()
-    assert (bundle["schemas"]["delta"], code) == (delta, 1 if delta == "breaking" else 0)
-    rows = bundle["schemas"]["breaking"] + bundle["schemas"]["added"]
-    assert [row["at"] for row in rows] == ([at] if at else [])
-
-
-def test_a_schema_that_goes_is_breaking(repository: Repository) -> None:
-    (repository.folder / "rawr_install/data/doc.json").unlink()
-    code, bundle = repository.review()
-    assert (code, bundle["schemas"]["breaking"][0]["what"]) == (1, "removed")
-
-
-@pytest.mark.parametrize(
-    ("document", "drift"),
-    [
-        ({"cases": [{"id": 1, "key": "x"}, {"id": 2}]}, []),
-        ({"cases": [{"id": 1, "key": "x", "more": 1}], "new": 1}, []),
-        ({"cases": [{"id": 1, "key": "y"}]}, ["/cases/0/key"]),
-        ({"cases": [{"id": 1}]}, ["/cases/0/key"]),
-        ({"cases": []}, ["/cases"]),
-        ({}, ["/cases"]),
-    ],
-)
-def test_a_recorded_wire_document_may_only_grow(repository: Repository, document: Any, drift: list[str]) -> None:
-    repository.write("tests/conformance/wire.json", json.dumps(document))
-    repository.replace("rawr_install/__init__.py", "1.2.0", "2.0.0")
-    code, bundle = repository.review()
-    assert [row["at"] for row in bundle["nonDrift"]["changed"]] == drift
-    assert code == (1 if drift else 0)
-
-
-def test_the_manifest_names_reason_and_tests(repository: Repository) -> None:
+def test_every_file_has_slice_owner_reason_and_tests(repository: Repository) -> None:
     repository.replace("rawr_install/core.py", '"""Enable."""', '"""Enable a plugin."""')
+    repository.write("rawr_install/state/lock.py", "")
+    repository.write("tests/state/test_lock.py", "")
     repository.commit("Say what enable does | briefly")
-    repository.write("docs/new.md", "text\n")
+    repository.write("docs/events.md", "text\n")
     (repository.folder / "rawr_install/data/doc.json").unlink()
     _, bundle = repository.review()
-    rows = {row["path"]: (row["status"], row["reason"], row["tests"]) for row in bundle["files"]}
-    assert rows == {
-        "docs/new.md": ("added", "not committed yet", []),
-        "rawr_install/core.py": ("modified", "Say what enable does | briefly", ["tests/test_core.py"]),
-        "rawr_install/data/doc.json": ("deleted", "not committed yet", []),
-    }
+    rows = [
+        tuple(row[key] for key in ("slice", "path", "owner", "status", "reason", "tests")) for row in bundle["files"]
+    ]
+    said = "Say what enable does | briefly"
+    assert rows == [
+        ("C1", "rawr_install/core.py", "foundation", "modified", said, "tests/test_core.py"),
+        ("C1", "rawr_install/state/lock.py", "state", "added", said, "tests/state"),
+        ("C1", "tests/state/test_lock.py", "state", "added", said, "tests/state/test_lock.py"),
+        ("C2", "docs/events.md", "events", "added", "not committed yet", ""),
+        ("C3", "rawr_install/data/doc.json", "data", "deleted", "not committed yet", ""),
+    ]
+
+
+def test_the_page_says_on_one_screen_what_may_break_what_is_new_and_what_is_unproven(repository: Repository) -> None:
+    repository.replace("rawr_install/core.py", "(root, name)", "(root)")
+    repository.write("rawr_install/core.py", (repository.folder / "rawr_install/core.py").read_text() + "\n")
+    for number in range(40):
+        repository.write(f"rawr_install/room/module{number}.py", "")
+    repository.commit("Much")
+    repository.write("../junit.xml", junit(repository.git("rev-parse", "HEAD"), skipped=2, unproven="rollback"))
+    repository.review("--junit", repository.folder.parent / "junit.xml")
     page = (repository.folder.parent / "review/review.md").read_text()
-    row = "| `rawr_install/core.py` | modified | Say what enable does \\| briefly | `tests/test_core.py` |"
-    assert row in page.splitlines()
-    assert page.startswith("# Review bundle\n\n**FAIL**")
+    assert page.startswith("# Review: 1.2.0 → 1.2.0\n\n**FAIL**: the Python delta breaks without a new major version; ")
+    assert "- who imports the library: `core.enable` parameter removed" in page
+    assert "- C3: not proven: rollback\n" in page
+    assert "`rawr_install/room/module0.py`" in page and "and 29 more" in page
+    assert "- skipped 2 times: no such shell" in page
+    assert len(page.splitlines()) < 60
 
 
-@pytest.mark.parametrize(
-    ("path", "text", "is_linked"),
-    [
-        ("rawr_install/core.py", "from rawr_install import core, other", True),
-        ("rawr_install/core.py", "import rawr_install.core as c", True),
-        ("rawr_install/core.py", "from rawr_install.core2 import x", False),
-        ("rawr_install/core.py", "from rawr_install import score", False),
-        ("rawr_install/cli/which.py", 'machine.rawr_install("which")', True),
-        ("rawr_install/which.py", 'machine.rawr_install("which")', False),
-        ("scripts/review_bundle", 'script("review_bundle")', True),
-        ("docs/x.md", "x.md", False),
-    ],
-)
-def test_a_test_is_linked_by_what_it_imports_or_runs(path: str, text: str, is_linked: bool) -> None:
-    assert load("review_bundle").linked(path, {"tests/test_a.py": text}) == (["tests/test_a.py"] if is_linked else [])
+def test_every_file_of_this_project_has_a_slice_and_every_module_tests() -> None:
+    slices = load("lib/slices.py")
+    files = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True).stdout.split()
+    assert {slices.slice_of(path) for path in files} <= {"C1", "C2", "C3", "C4", "C5"}
+    modules = [path for path in files if path.startswith("rawr_install/") and path.endswith(".py")]
+    assert [path for path in modules if (PROJECT / path).exists() and not slices.tests_of(path, PROJECT)] == []
 
 
 def test_the_base_is_the_newest_release_tag_else_the_commit_that_was_named(repository: Repository) -> None:
@@ -423,43 +333,112 @@ def test_a_base_that_is_no_commit_cannot_be_judged(repository: Repository, base:
     assert (code, said["verdict"]) == (2, "unknown")
 
 
-def test_a_legacy_key_in_a_manifest_fails(repository: Repository) -> None:
-    repository.write("rawr_install/data/sample/package.json", '{"rawr": {"kind": "web", "channel": "x"}}')
+LEGACY = {
+    "in a manifest": (
+        ("rawr_install/data/sample/package.json", '{"rawr": {"kind": "web", "channel": "x"}}'),
+        "rawr_install/data/sample/package.json: rawr.channel",
+    ),
+    "where one is made": (
+        ("rawr_install/demo.py", 'RAWR = {"kind": "web",\n        "published": True}\n'),
+        "rawr_install/demo.py:2: published",
+    ),
+    "where one is made by a call": (
+        ("rawr_install/demo.py", "made = dict(channel=1)\n"),
+        "rawr_install/demo.py:1: channel",
+    ),
+    "where one is read": (
+        ("rawr_install/plugins/catalog.py", 'FORBIDDEN = ("templateRole", "publishTier", "published")\n'),
+        "no reader of manifests refuses rawr.channel",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEGACY)
+def test_a_legacy_key_fails(repository: Repository, case: str) -> None:
+    edit, found = LEGACY[case]
+    repository.write(*edit)
     code, bundle = repository.review()
-    assert code == 1
-    assert bundle["legacyKeys"]["found"] == ["rawr_install/data/sample/package.json: rawr.channel"]
+    assert (code, bundle["disposition"]["because"]) == (1, [f"a legacy key: {found}"])
 
 
-def junit(commit: str, *, failures: int = 0, skipped: int = 0, unproven: str = "") -> str:
-    """The report of a run of five tests, made of ``commit``, which proves every promise but ``unproven``."""
+@pytest.mark.parametrize(
+    ("status", "changed", "code", "because"),
+    [
+        ("deferred", False, 0, []),
+        ("due", False, 1, ["D-009 is due"]),
+        ("executed", True, 1, ["the record of the conditional decisions is out of date"]),
+    ],
+)
+def test_the_verdict_of_the_triggers_is_the_bundles(
+    repository: Repository, status: str, changed: bool, code: int, because: list[str]
+) -> None:
+    decisions = [{"id": "D-009", "status": status, "rationale": "measured"}]
+    document = json.dumps({"decisions": decisions, "changed": changed})
+    repository.write("scripts/assess_conditional_triggers", f"print({document!r})\nraise SystemExit({code})\n")
+    seen, bundle = repository.review()
+    assert (seen, bundle["disposition"]["because"], bundle["decisions"]) == (code, because, decisions)
+
+
+def test_triggers_that_cannot_be_measured_are_no_verdict(repository: Repository) -> None:
+    repository.write("scripts/assess_conditional_triggers", "raise SystemExit(2)\n")
+    assert repository.review()[0] == 2
+
+
+def junit(commit: str, *, failed: int = 0, skipped: int = 0, passed: bool = True, unproven: str = "") -> str:
+    """The report of a run made of ``commit`` in which every promise is proven but ``unproven``."""
     cases = []
     for slice_name, ids in load("lib/slices.py").REQUIRED.items():
-        for name in ids:
+        for name in ids if passed else ():
             found = f'<property name="contract" value="{slice_name} {name} a sentence"/>'
-            bad = "<skipped/>" if name == unproven else ""
-            cases.append(f"<testcase><properties>{found}</properties>{bad}</testcase>")
+            bad = "<failure/>" if name == unproven else ""
+            cases.append(
+                f'<testcase classname="tests.test_core" time="0.5"><properties>{found}</properties>{bad}</testcase>'
+            )
+    cases += ['<testcase classname="tests.test_core"><failure/></testcase>'] * failed
+    cases += ['<testcase classname="tests.room"><skipped message="no such shell"/></testcase>'] * skipped
     head = f'<properties><property name="commit" value="{commit}"/></properties>'
-    counts = f'tests="5" failures="{failures}" errors="0" skipped="{skipped}" time="3.0"'
-    return f"<testsuites><testsuite {counts}>{head}{''.join(cases)}</testsuite></testsuites>"
+    return f'<testsuites><testsuite time="3.0">{head}{"".join(cases)}</testsuite></testsuites>'
 
 
-NO_EVIDENCE: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "all of it holds": ({}, []),
-    "a test failed": ({"failures": 1}, ["the gate tests failed: 1 failed"]),
-    "everything was skipped": ({"skipped": 5}, ["the gate tests failed: nothing was run"]),
-    "a promise was skipped": ({"unproven": "rollback"}, ["the gate C3 failed: not proven: rollback"]),
-    "another tree": ({"commit": "abc"}, ["the gate tests failed: made of abc"]),
+NO_EVIDENCE: dict[str, tuple[dict[str, Any], str]] = {
+    "all of it holds": ({}, ""),
+    "a test failed": ({"failed": 1}, "the gate tests failed: 1 failed"),
+    "everything was skipped": ({"skipped": 5, "passed": False}, "the gate tests failed: nothing ran"),
+    "nothing was there": ({"passed": False}, "the gate tests failed: nothing ran"),
+    "a promise that was not kept": ({"unproven": "rollback"}, "the gate C3 failed: not proven: rollback"),
+    "another commit": ({"commit": "abc"}, "the gate tests failed: made of abc"),
+    "no commit": ({"commit": ""}, "the gate tests failed: made of an unknown tree"),
 }
 
 
 @pytest.mark.parametrize("case", NO_EVIDENCE)
 def test_a_test_run_is_evidence_only_of_its_own_commit_and_of_what_it_proved(repository: Repository, case: str) -> None:
     change, because = NO_EVIDENCE[case]
-    words = {"commit": repository.git("rev-parse", "HEAD").strip(), **change}
-    repository.write("../junit.xml", junit(words.pop("commit"), **words))
+    words = {"commit": repository.git("rev-parse", "HEAD"), **change}
+    text = junit(words.pop("commit"), **words)
+    repository.write("../junit.xml", text)
     code, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
-    assert (code, bundle["disposition"]["because"]) == (1 if because else 0, because)
+    assert code == (1 if because else 0)
+    assert (because in bundle["disposition"]["because"]) is bool(because)
     assert [row["gate"] for row in bundle["gates"]] == ["tests", "C1", "C2", "C3", "C4"]
+    whole = bundle["gates"][0]
+    assert whole["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert whole["counts"]["seconds"] == whole["counts"]["passed"] * 0.5 + 0.5 * bool(change.get("unproven"))
+
+
+def test_a_run_of_a_commit_is_no_evidence_of_what_was_changed_since(repository: Repository) -> None:
+    repository.write("../junit.xml", junit(repository.git("rev-parse", "HEAD")))
+    repository.write("rawr_install/more.py", "")
+    code, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
+    assert code == 1 and "the gate tests failed: made of" in bundle["disposition"]["because"][0]
+
+
+def test_a_run_says_what_it_was_made_of(repository: Repository, tmp_path: Path) -> None:
+    git = load("lib/git.py")
+    head = repository.git("rev-parse", "HEAD")
+    assert git.tree_name(repository.folder) == head
+    repository.write("new", "")
+    assert git.tree_name(repository.folder) == f"{head} with changes"
 
 
 def test_a_report_that_cannot_be_read_is_no_verdict(repository: Repository) -> None:

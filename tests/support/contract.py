@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.junitxml import xml_key
+
+from tests.support.scripts import load
 
 PROJECT = Path(__file__).parents[2]
 
@@ -73,5 +76,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     # Not the fixture for it: with xdist that speaks in a worker, and the report is the controller's.
     xml = session.config.stash.get(xml_key, None)
     if xml is not None:
-        asked = subprocess.run(["git", "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True)
-        xml.add_global_property("commit", asked.stdout.strip())
+        xml.add_global_property("commit", what_is_tested())
+
+
+def what_is_tested() -> str:
+    """The commit, whether something was changed since, and the package that processes import, if it is another."""
+    git = load("lib/git.py")
+    code = "import os, rawr_install; print(os.path.dirname(rawr_install.__file__))"
+    asked = subprocess.run([sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True)
+    package = asked.stdout.strip()
+    other = (
+        "" if package and Path(package).resolve().parent == PROJECT.resolve() else f" with the package {package or '?'}"
+    )
+    try:
+        return str(git.tree_name(PROJECT)) + other
+    except git.GitError:
+        return ""
