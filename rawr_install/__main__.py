@@ -19,7 +19,28 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # else the
 import os  # noqa: E402
 import sys  # noqa: E402
 
+
+def _leave_current_folder() -> None:
+    """Import nothing from the folders that a relative or empty element of PYTHONPATH means: anybody may fill them.
+
+    Python has put them in front, as absolute paths, and a wrapper script of pip's or uv's does not ask for ``-E``.
+    """
+    variable = os.environ.get("PYTHONPATH")
+    for folder in variable.split(os.pathsep) if variable else ():
+        if not os.path.isabs(folder):
+            try:
+                sys.path.remove(os.path.abspath(folder))
+            except (OSError, ValueError):
+                pass  # no such folder, so it is not in there
+
+
+_leave_current_folder()
+
 from rawr_install import encoding  # noqa: E402
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> int:
@@ -29,19 +50,17 @@ def main() -> int:
     """
     encoding.ensure_utf8_mode()
     encoding.prepare_streams()
-    code = _run(sys.argv[1:])
+    words = sys.argv[1:]
+    if words[:1] == ["dispatch"] and sys.platform != "win32":
+        from rawr_install.dispatch import decide
+
+        code = decide.main(words[1:], _run_command)
+    else:
+        code = _run_command(words)
     if code > 128:
         _signal.signal(code - 128, _signal.SIG_DFL)
         os.kill(os.getpid(), code - 128)
     return code
-
-
-def _run(words: list[str]) -> int:
-    if words[:1] == ["dispatch"] and sys.platform != "win32":
-        from rawr_install.dispatch import decide
-
-        return decide.main(words[1:], _run_command)
-    return _run_command(words)
 
 
 def _run_command(argv: "Sequence[str]") -> int:
@@ -57,14 +76,11 @@ def _damaged(error: Exception, json: bool) -> int:
     from rawr_install.report import failure, printable, remedy_text, to_text
 
     told = unexpected(error)
-    print(to_text(failure("", told)) if json else "", end="\n" if json else "")
+    if json:
+        print(to_text(failure("", told)))
     print(printable(f"rawr: {told.message} [{told.code}]"), f"  try: {remedy_text(told)}", sep="\n", file=sys.stderr)
     return told.exit_code
 
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 if __name__ == "__main__":
     sys.exit(main())

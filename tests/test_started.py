@@ -87,6 +87,14 @@ def test_a_python_path_that_means_the_current_folder_is_not_handed_on(trap: Trap
     assert not trap.sprung.exists(), trap.sprung.read_text()
 
 
+@pytest.mark.parametrize("path", [":", ".", "/nowhere:"])
+def test_no_module_is_taken_from_where_a_python_path_means_the_current_folder(trap: Trap, path: str) -> None:
+    # What the wrapper script itself imports before the toolkit's first line is beyond the toolkit.
+    shutil.rmtree(trap.root / "rawr_install")
+    assert trap.run("which", "--json", PYTHONPATH=path).json["meta"]["command"] == "which"
+    assert trap.run("dispatch", "build", PYTHONPATH=path, PATH=f"{trap.machine.bun_bin}:/usr/bin:/bin").out == "1.2.3\n"
+
+
 def test_activation_asks_and_runs_the_bun_of_an_absolute_folder(trap: Trap) -> None:
     (trap.root / "package.json").write_text(json.dumps({"packageManager": "bun@9.9.9", "dependencies": {"a": "1"}}))
     said = trap.run("activate", "--install-deps", "--json").json["data"]
