@@ -88,7 +88,27 @@ def _finish(document: Document, command: str, warnings: Sequence[str]) -> Docume
 
 def remedy_text(error: RawrError) -> str:
     """The remedy in words: the hint where there is one, else the command."""
-    return error.hint or shlex.join(error.remedy)
+    return error.hint or command_line(error.remedy)
+
+
+def to_run(*argv: str) -> Remedy:
+    """The remedy that is a command."""
+    return Remedy(command_line(argv), argv)
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """``argv`` for a person to copy: one line that shows what :func:`printable` would escape, and yet can be run."""
+    return " ".join(shlex.quote(word) if word.isprintable() else _ansi_c_quoted(word) for word in argv)
+
+
+def _ansi_c_quoted(word: str) -> str:
+    """``$'...'`` as POSIX.1-2024 has it, and bash, zsh, ksh and busybox long have had it: bytes in octal."""
+    plain = (char if char.isprintable() and char not in "'\\" else _octal(char) for char in word)
+    return f"$'{''.join(plain)}'"
+
+
+def _octal(char: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
 def to_text(document: object) -> str:

@@ -8,7 +8,6 @@ fails.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import discover
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.machine import entry
+from rawr_install.report import command_line
 
 STEP_SECONDS = 60.0
 WORKSPACES = ("alpha", "beta")
@@ -50,7 +50,7 @@ class Taken:
     @property
     def prompt(self) -> str:
         """The command as it would be typed."""
-        return f"{self.folder} $ {shlex.join(self.argv)}"
+        return f"{self.folder} $ {command_line(self.argv)}"
 
 
 def judge(step: Step, code: int, output: str) -> Taken:

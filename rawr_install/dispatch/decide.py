@@ -271,10 +271,11 @@ def _trace(text: str) -> None:
 
 
 def _explain(error: RawrError) -> int:
-    from rawr_install.report import remedy_text
+    from rawr_install.report import command_line
 
     _error_line(f"rawr: {error.message} [{error.code}]")
-    for line in filter(None, remedy_text(error).split("\n")):
+    # A hint is ours and may hold alternatives; a command may hold a path, which is one line whatever stands in it.
+    for line in error.hint.split("\n") if error.hint else filter(None, [command_line(error.remedy)]):
         _error_line(f"   {line}" if line.startswith("or ") else f"  try: {line}")
     return error.exit_code
 

@@ -8,14 +8,13 @@ lock, history record and events; ``undo`` is the command that takes a fix back.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rawr_install.dispatch import program
 from rawr_install.errors import UsageError
-from rawr_install.report import Finding
+from rawr_install.report import Finding, command_line
 
 SECONDS = 120
 
@@ -43,11 +42,11 @@ class Fix:
 
     def lines(self) -> Iterable[str]:
         """What a person reads about it."""
-        yield f"{self.status:<8}{', '.join(self.ids)}: {shlex.join(self.argv)}"
+        yield f"{self.status:<8}{', '.join(self.ids)}: {command_line(self.argv)}"
         if self.status == "failed":
             yield from (f"        {line}" for line in self.output.splitlines())
         elif self.undo:
-            yield f"        undo: {shlex.join(self.undo)}"
+            yield f"        undo: {command_line(self.undo)}"
 
 
 def plan(findings: Iterable[Finding], wanted: Collection[str] = ()) -> tuple[Fix, ...]:

@@ -129,7 +129,7 @@ def _is_link_of_another(path: str) -> bool:
 
 def _not_your_state(path: str, why: str) -> RefusedError:
     return RefusedError(
-        f"{path} {why}; nothing was changed.", code="STATE_NOT_YOURS", hint=f"look at it with: ls -ld '{path}'"
+        f"{path} {why}; nothing was changed.", code="STATE_NOT_YOURS", remedy=("ls", "-ld", path)
     )
 
 
@@ -240,5 +240,5 @@ def _refused(code: str, verb: str, path: str, error: OSError) -> RawrError:
     return RawrError(
         f"Cannot {verb} {path} ({os_error_in_words(error)}); nothing was changed.",
         code=code,
-        hint=f"look at the file and its folder: ls -la {os.path.dirname(path)}",
+        remedy=("ls", "-la", os.path.dirname(path)),
     )

@@ -7,7 +7,6 @@ that everything is in place. :mod:`~rawr_install.machine.undo` plans what takes 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -19,6 +18,7 @@ from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to
 from rawr_install.machine.entry import LINK, SHIM, Entry, first_command
 from rawr_install.machine.facts import Facts, Instance, PathFacts
+from rawr_install.report import command_line
 
 R = TypeVar("R")
 
@@ -162,7 +162,7 @@ def _pass_over_owner(facts: Facts, instance: Instance, request: Request) -> tupl
         )
     return (
         f"Note: the global rawr owner still points to another checkout: {facts.owner.path}",
-        f"Note: to transfer ownership, run: {shlex.join(activate)}",
+        f"Note: to transfer ownership, run: {command_line(activate)}",
     )
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
 from rawr_install.events import log
 from rawr_install.files import read_bytes, read_regular
-from rawr_install.report import Remedy
+from rawr_install.report import Remedy, to_run
 
 INSTALL_COMMAND = ("bun", "install", "--frozen-lockfile")
 ASK_SECONDS = 10.0
@@ -177,7 +176,7 @@ def _get_bun(wants: dict[str, str]) -> Remedy:
 
 
 def _command(*argv: str) -> Remedy:
-    return Remedy(shlex.join(argv), argv)
+    return to_run(*argv)
 
 
 def _dependency_needs(root: str, manifest: dict[str, object]) -> Iterator[MissingRequirement]:

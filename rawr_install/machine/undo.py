@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from rawr_install.machine.change import ABSENT, FOREIGN, Change
 from rawr_install.machine.facts import Facts
 from rawr_install.machine.plan import Plan, Request, entry_place, foreign, receipt_change, with_receipt, writable_owner
 from rawr_install.machine.records import Item
+from rawr_install.report import command_line
 
 
 class Deactivated(NamedTuple):
@@ -164,7 +164,7 @@ def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
     path, manager = entry.path, entry.installer or "a package manager"
     by = f"{manager} put it there" if entry.managed else "not in the receipt, so this toolkit did not put it there"
     # A link of the older scripts: the user's to remove, by the command that does it.
-    away = f"; to remove it: {shlex.join(('rm', path))}" if entry.ours and not entry.managed else ""
+    away = f"; to remove it: {command_line(('rm', path))}" if entry.ours and not entry.managed else ""
     yield f"Left {path}: {by}{away}."
 
 

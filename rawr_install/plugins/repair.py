@@ -14,7 +14,6 @@ comparison and the rename.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Callable, Sequence
 
@@ -26,6 +25,7 @@ from rawr_install.plugins import manifest
 from rawr_install.plugins.assess import LinkFacts, assess
 from rawr_install.plugins.install_state import RepairResult, report
 from rawr_install.plugins.manifest import Manifest, Step
+from rawr_install.report import command_line
 
 TRIES = 5
 
@@ -133,5 +133,5 @@ def _corrupt(found: Manifest) -> RefusedError:
         f"The plugin manager manifest {found.path} is not usable ({found.problem}); it was left untouched.",
         code="MANIFEST_CORRUPT",
         hint="mend the file, or move it away and repair again: "
-        + shlex.join(("mv", found.path, free_name(found.path, "broken"))),
+        + command_line(("mv", found.path, free_name(found.path, "broken"))),
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-
 from rawr_install.doctor.checks.registry import Judge, check, command, keeps_owner, set_up
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, Remedy
+from rawr_install.report import Finding, Remedy, to_run
 
 
 @check("policy.writable", "nobody else can write HOME or ~/.rawr")
@@ -17,7 +15,7 @@ def writable(facts: Facts) -> Finding | None:
     argv = ("chmod", "go-w", *paths)
     evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.environment.exposed}}
     summary = f"Others can write {', '.join(paths)}, and so decide what rawr runs."
-    return Finding("policy.writable", "fail", summary, evidence, Remedy(shlex.join(argv), argv), fixable=True)
+    return Finding("policy.writable", "fail", summary, evidence, to_run(*argv), fixable=True)
 
 
 @check("toolkit.gone", "our shell entry finds a toolkit that can start")
@@ -76,7 +74,7 @@ def _unreadable(check_id: str) -> Judge:
         problem = next((problem for problem in facts.records.problems if problem.id == check_id), None)
         if problem is None:
             return None
-        remedy = Remedy(shlex.join(problem.remedy), problem.remedy)
+        remedy = to_run(*problem.remedy)
         return Finding(check_id, "warn", problem.summary, {}, remedy, fixable=True)
 
     return judge

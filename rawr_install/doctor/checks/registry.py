@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rawr_install.machine.entry import SHIM
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, Remedy
+from rawr_install.report import Finding, Remedy, to_run
 
 Judge = Callable[[Facts], "Finding | None"]
 Excuse = Callable[[Facts], str]
@@ -80,14 +80,10 @@ def install(facts: Facts, *options: str) -> Remedy:
 
 def command(*words: str) -> Remedy:
     """One of the toolkit's commands as a remedy."""
-    import shlex
-
-    return Remedy(shlex.join(run(*words)), run(*words))
+    return to_run(*run(*words))
 
 
 def move_aside(facts: Facts, path: str) -> Remedy:
     """Rename a file that stands in the way; nothing is deleted, nor what was moved before."""
-    import shlex
-
     argv = ("mv", "-n", "--", path, facts.aside.get(path, path + ".set-aside"))
-    return Remedy(shlex.join(argv), argv)
+    return to_run(*argv)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 from rawr_install.doctor.checks.registry import Judge, check, without_instance
 from rawr_install.doctor.verdict import reason
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, Remedy
+from rawr_install.report import Finding, Remedy, command_line, to_run
 
 
 @check("workspace.none", "there is an instance to judge")
@@ -47,7 +45,7 @@ def cli_not_executable(facts: Facts) -> Finding | None:
     path = facts.instance.cli.path
     argv = ("chmod", "u+x", path)
     summary = f"The workspace CLI is not executable: {path}"
-    remedy = Remedy(shlex.join(argv), argv)
+    remedy = to_run(*argv)
     return Finding("workspace.cli-not-executable", "fail", summary, {"path": path}, remedy, fixable=True)
 
 
@@ -69,7 +67,7 @@ def untrusted(facts: Facts) -> Finding | None:
     real = facts.instance.root
     hint, argv = facts.instance.trust_remedy
     summary = f"{real} is not trusted, and `rawr` does not run it: {facts.instance.obstacle}."
-    remedy = Remedy(hint or shlex.join(argv), argv)
+    remedy = Remedy(hint or command_line(argv), argv)
     return Finding("workspace.untrusted", status, summary, {"path": real}, remedy)
 
 
@@ -80,7 +78,7 @@ def writable(facts: Facts) -> Finding | None:
         return None
     _, argv = instance.trust_remedy
     summary = f"Other users can write to {instance.writable[0]}, and so decide what runs in {instance.root}."
-    remedy = Remedy(shlex.join(argv), argv)
+    remedy = to_run(*argv)
     return Finding("workspace.writable", "fail", summary, {"paths": instance.writable}, remedy)
 
 
