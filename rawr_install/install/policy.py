@@ -128,9 +128,7 @@ def _is_link_of_another(path: str) -> bool:
 
 
 def _not_your_state(path: str, why: str) -> RefusedError:
-    return RefusedError(
-        f"{path} {why}; nothing was changed.", code="STATE_NOT_YOURS", remedy=("ls", "-ld", path)
-    )
+    return RefusedError(f"{path} {why}; nothing was changed.", code="STATE_NOT_YOURS", remedy=("ls", "-ld", path))
 
 
 def trusted(paths: Paths) -> list[Trusted]:
