@@ -76,7 +76,7 @@ STORY = (
     Step("you may choose an owner", _toolkit("activate alpha"), ("~/alpha is this machine's owner now.",)),
     Step("and let rawr use it outside", _toolkit("fallback enable"), ("Owner fallback: enabled.",)),
     Step("now it does, and says so", GREET, ("running the owner's CLI", "workspace alpha.")),
-    Step("in a workspace nothing has changed", _toolkit("doctor global --strict"), (FOLLOWS,), folder="beta"),
+    Step("in a workspace nothing has changed", _toolkit("doctor global --strict"), (FOLLOWS,), folder="alpha"),
     Step("another workspace becomes the owner", _toolkit("activate beta"), ("it was ~/alpha.",)),
     Step("its folder moves", ("mv", "beta", "beta-moved"), ()),
     Step("so there is no owner to run", GREET, ("OWNER_VANISHED",), 127),
