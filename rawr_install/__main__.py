@@ -52,9 +52,9 @@ def main() -> int:
     encoding.prepare_streams()
     words = sys.argv[1:]
     if words[:1] == ["dispatch"] and sys.platform != "win32":
-        from rawr_install.dispatch import decide
+        from rawr_install.dispatch.main import main as run_dispatch
 
-        code = decide.main(words[1:], _run_command)
+        code = run_dispatch(words[1:], _run_command)
     else:
         code = _run_command(words)
     if code > 128:

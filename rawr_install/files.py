@@ -1,7 +1,8 @@
-"""Bounded reads of what may be hostile: nothing here blocks, or takes more than it was told to.
+"""Files that anybody may have written: bounded reads, whose a file is, and whether two names lead to one.
 
-:func:`read_regular` is the one that opens; it raises OSError (ENOENT and the like as the system gives them, EINVAL
-for what is not a regular file, EFBIG for one that is too large). The others answer "empty" instead.
+Nothing here blocks, or takes more than it was told to. :func:`read_beginning` and :func:`read_regular` raise OSError
+(ENOENT and the like as the system gives them, EINVAL for what is not a regular file, EFBIG for one that is too large);
+the other readers answer "empty" instead.
 Nothing of the toolkit's own is imported here: the dispatch path loads it.
 """
 
@@ -13,11 +14,12 @@ import stat
 
 PACKAGE_LIMIT = 1 << 20
 PATH_FOLDERS = 4096
+_PATH_MAX = 1024  # MAXPATHLEN in Apple's <sys/param.h>, and the most that fcntl.fcntl() takes
 
 
 def read_regular(path: str, limit: int) -> bytes:
     """The whole regular file at ``path``; raises OSError, EFBIG where it holds more than ``limit`` bytes."""
-    data = _read(path, limit + 1)
+    data = read_beginning(path, limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"more than {limit} bytes", path)
     return data
@@ -26,12 +28,13 @@ def read_regular(path: str, limit: int) -> bytes:
 def read_bytes(path: str, limit: int) -> bytes:
     """At most ``limit`` bytes of a regular file; empty when it cannot be read or is something else."""
     try:
-        return _read(path, limit)
+        return read_beginning(path, limit)
     except OSError:
         return b""
 
 
-def _read(path: str, limit: int) -> bytes:
+def read_beginning(path: str, limit: int) -> bytes:
+    """At most the first ``limit`` bytes of the regular file at ``path``; raises OSError."""
     if "\0" in path:
         raise OSError(errno.EINVAL, "a NUL in the path", path)
     # O_NONBLOCK: opening a FIFO for reading would otherwise wait for a writer.
@@ -80,6 +83,62 @@ def free_name(path: str, suffix: str) -> str:
         number += 1
         name = f"{path}.{suffix}.{number}"
     return name
+
+
+def same_folder(one: str, other: str) -> bool:
+    """Whether two real paths lead to one folder: through a bind mount, a firmlink, or names that differ in case.
+
+    For ownership and for what is reported; trust judges the path that was taken.
+    """
+    try:
+        return one == other or os.path.samestat(os.stat(one), os.stat(other))
+    except OSError:
+        return False
+
+
+def real_path(path: str) -> str:
+    """The real path, spelled as the file system spells it.
+
+    On macOS several names lead to one file (case, Unicode forms) and ``realpath`` keeps the one that was given; the
+    peers' runtime does not, and fcntl(2)'s ``F_GETPATH`` gives what it gives.
+    """
+    return spelled_on_disk(os.path.realpath(path))
+
+
+def spelled_on_disk(real: str) -> str:
+    """The real path ``real`` as :func:`real_path` gives it."""
+    import fcntl
+
+    request = getattr(fcntl, "F_GETPATH", None)
+    if request is None:
+        return real
+    try:
+        fd = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return real
+    try:
+        return os.fsdecode(fcntl.fcntl(fd, request, bytes(_PATH_MAX)).partition(b"\0")[0]) or real
+    except OSError:
+        return real
+    finally:
+        close_quietly(fd)
+
+
+def is_ours(file: str | os.stat_result) -> bool:
+    """Whether a file (links followed) is the effective user's, or root's; not where it cannot be looked at."""
+    return _owner_of(file) in (0, os.geteuid())
+
+
+def is_owned_by_me(file: str | os.stat_result) -> bool:
+    """Whether a file (links followed) is the effective user's; not where it cannot be looked at."""
+    return _owner_of(file) == os.geteuid()
+
+
+def _owner_of(file: str | os.stat_result) -> int:
+    try:
+        return (os.stat(file) if isinstance(file, str) else file).st_uid
+    except OSError:
+        return -1
 
 
 def path_folders(path_variable: str) -> tuple[list[str], int]:

@@ -20,7 +20,7 @@ FORBIDDEN = {
         "subprocess",
         "dataclasses",
     },
-    "rawr_install.dispatch.decide": {
+    "rawr_install.dispatch.main": {
         "click",
         "platformdirs",
         "filelock",

@@ -1,18 +1,19 @@
-"""Why ``rawr`` runs nothing: every message of the dispatcher, with its code, exit code and way out.
+"""Why nothing is run: every message about a workspace and its CLI, with its code, exit code and way out.
 
 127: there is nothing to run. 126: there is a workspace CLI, and it cannot or
-must not be used. A hint of several lines is printed as alternatives.
+must not be used. A hint of several lines is printed as alternatives. A command
+gives the same codes and sentences with its own exit codes (:func:`as_usage`).
 """
 
 from __future__ import annotations
 
-import errno
 import os
+import sys
 
-from rawr_install.dispatch.locate import UNSEEN_HINT, unseen_text
+from rawr_install.dispatch.program import Program
 from rawr_install.dispatch.trust import Trust, trust_remedy
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, Discovery, Owner, cli_path
-from rawr_install.errors import DispatchError
+from rawr_install.errors import DispatchError, UsageError, os_error_name
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -21,24 +22,33 @@ if TYPE_CHECKING:
 # -- 127: nothing to run ------------------------------------------------------------
 
 
+def as_usage(error: DispatchError, hint: str = "") -> UsageError:
+    """The same for a command, which cannot go on without a workspace."""
+    return UsageError(error.message, code=error.code, hint=hint or error.hint)
+
+
 def cwd_gone() -> DispatchError:
     return DispatchError(
-        "The current folder no longer exists, so there is nowhere to search from.",
-        code="CWD_GONE",
-        hint="go to a folder that exists: cd ~",
+        "The current folder no longer exists.", code="CWD_GONE", hint="go to a folder that exists: cd ~"
     )
 
 
 def cannot_search(error: OSError) -> DispatchError:
-    return DispatchError(unseen_text(error), code="CANNOT_SEARCH", hint=UNSEEN_HINT)
+    """For a search that ended early: a workspace may stand where nobody can look."""
+    return DispatchError(
+        f"The search for a workspace ended at {error.filename}, which cannot be looked at ({os_error_name(error)}).",
+        code="CANNOT_SEARCH",
+        hint="make the folders there searchable for you, or go to another folder",
+    )
 
 
-def bad_variable(found: Discovery, cwd: str) -> DispatchError:
+def bad_variable(found: Discovery, cwd: str, need_cli: bool = True) -> DispatchError:
     lacking = _lacking(os.path.join(cwd, found.refused or ""))
+    needed = "package.json, plugins/ and apps/cli/bin/run.js" if need_cli else "package.json and plugins/"
     return DispatchError(
         f"{found.source} names no workspace: {found.refused} ({lacking}).",
         code="BAD_WORKSPACE_VARIABLE",
-        hint=f"unset {found.source}\nor set it to a folder with package.json, plugins/ and apps/cli/bin/run.js",
+        hint=f"unset {found.source}\nor set it to a folder with {needed}",
     )
 
 
@@ -52,10 +62,10 @@ def _lacking(root: str) -> str:
     return f"no workspace CLI at {cli_path(root)}"
 
 
-def no_workspace(found: Discovery, cwd: str) -> DispatchError:
-    text = f"No workspace (package.json, plugins/ and apps/cli/bin/run.js) in {cwd} or any folder above it"
-    if found.lookalikes:
-        text += "; these look like one but have no workspace CLI: " + ", ".join(found.lookalikes)
+def no_workspace(cwd: str, lookalikes: tuple[str, ...] = ()) -> DispatchError:
+    text = f"There is no workspace in {cwd} or any folder above it"
+    if lookalikes:
+        text += "; these look like one but have no workspace CLI: " + ", ".join(lookalikes)
     return DispatchError(
         text + ".",
         code="NO_WORKSPACE",
@@ -69,7 +79,7 @@ _OWNER_TROUBLE = {
     "unreadable": "the owner file cannot be read, or it, its folder or HOME is not yours: {}",
     "invalid": "the owner file does not hold one absolute path: {}",
     "vanished": "the owner file {} names a folder that does not exist",
-    "not-a-workspace": "the owner file {} names a folder that is no workspace",
+    "not-a-workspace": "the owner file {} names a folder that is not a workspace",
 }
 
 
@@ -94,8 +104,6 @@ def owner_has_no_cli(root: str) -> DispatchError:
 
 # -- 126: a workspace CLI that is not run -----------------------------------------------
 
-_RESTORE = "restore the workspace CLI, for example: git checkout -- apps/cli/bin/run.js"
-
 
 def _unusable(code: str, message: str, hint: str = "", remedy: tuple[str, ...] = ()) -> DispatchError:
     return DispatchError(message, code=code, exit_code=126, hint=hint, remedy=remedy)
@@ -116,40 +124,50 @@ def loop(cli: str, times: int) -> DispatchError:
     return _unusable("DISPATCH_LOOP", message, "let the workspace CLI call the program that was meant, not rawr")
 
 
-def self_exec(cli: str) -> DispatchError:
-    return _unusable("SELF_EXEC", f"{cli} is rawr's own entry: it would run itself for ever.", _RESTORE)
+# By the reason why a workspace CLI cannot be started (dispatch/program): its code, and what is said of the file.
+_TROUBLE = {
+    "missing": ("CLI_MISSING", "is not there"),
+    "dangling": ("CLI_DANGLING", "is a link that leads nowhere"),
+    "folder": ("CLI_IS_FOLDER", "is a folder"),
+    "not-a-file": ("CLI_NOT_A_FILE", "is not a regular file"),
+    "not-executable": ("CLI_NOT_EXECUTABLE", "is not executable"),
+    "own-entry": ("SELF_EXEC", "is rawr's own entry: it would run itself for ever"),
+    "windows-line-end": ("CLI_WINDOWS_LINE_END", "has a Windows line end after its first line, which asks for {}"),
+    "no-interpreter": ("CLI_INTERPRETER_MISSING", "is to be started by {}, which is not {}"),
+    "no-shebang": ("CLI_NO_SHEBANG", "is neither a program nor a script: its first line does not start with #!"),
+    "other-system": ("CLI_OTHER_SYSTEM", "is a program for another system than this one"),
+}
 
 
-def bad_file(cli: str) -> DispatchError:
-    """For a ``cli`` that is no executable regular file."""
-    if not os.path.exists(cli):
-        return _unusable("CLI_DANGLING", f"The workspace CLI {cli} is a link that leads nowhere.", _RESTORE)
-    if os.path.isdir(cli):
-        return _unusable("CLI_IS_FOLDER", f"The workspace CLI {cli} is a folder.", _RESTORE)
-    if not os.path.isfile(cli):
-        return _unusable("CLI_NOT_A_FILE", f"The workspace CLI {cli} is not a regular file.", _RESTORE)
-    return _unusable("CLI_NOT_EXECUTABLE", f"The workspace CLI {cli} is not executable.", remedy=("chmod", "+x", cli))
+def cannot_start(cli: Program) -> DispatchError:
+    """For a workspace CLI whose ``reason`` says why it cannot be started."""
+    code, trouble = _TROUBLE[cli.reason]
+    message = f"The workspace CLI {cli.path} {trouble.format(cli.wanted, 'there' if '/' in cli.wanted else 'on PATH')}."
+    if cli.reason == "not-executable":
+        return _unusable(code, message, remedy=("chmod", "+x", cli.path))
+    if cli.reason == "windows-line-end":
+        edit = ("sed", "-i") if sys.platform == "linux" else ("perl", "-pi", "-e")
+        return _unusable(code, message, remedy=(*edit, r"s/\r$//", os.path.realpath(cli.path)))
+    if cli.reason == "no-interpreter":
+        bun = "install Bun (https://bun.sh), or put its folder on PATH"
+        return _unusable(code, message, bun if cli.wanted == "bun" else f"install {cli.wanted}")
+    if cli.reason == "no-shebang":
+        return _unusable(code, message, "make its first line: #!/usr/bin/env bun")
+    if cli.reason == "other-system":
+        return _unusable(code, message, "build the workspace on this machine")
+    restore = "restore apps/cli/bin/run.js from the workspace's version control, or build it"
+    return _unusable(code, message, f"move it away, then {restore}" if cli.reason != "missing" else restore)
 
 
-def no_interpreter(cli: str, program: str) -> DispatchError:
-    where = "is not there" if "/" in program else "is not on PATH"
-    message = f"The workspace CLI {cli} is to be started by {program}, which {where}."
-    if program.endswith("\r"):
-        hint = "the file has Windows line ends: convert it to LF"
-    else:
-        hint = "install Bun: https://bun.sh" if program == "bun" else f"install {program}"
-    return _unusable("CLI_INTERPRETER_MISSING", message, hint)
+def exec_failed(cli: str, error: OSError) -> DispatchError:
+    """For a start that the system refused, though nothing that was looked at forbade it."""
+    if os_error_name(error) == "ENOEXEC":  # compiled for another processor
+        return cannot_start(Program(cli, "other-system"))
+    message = f"The workspace CLI {cli} cannot be started ({os_error_name(error)}: {error.strerror})."
+    return _unusable("CLI_EXEC_FAILED", message)
 
 
 def newer_entry(protocol: str, known: str) -> DispatchError:
     message = f"This rawr hands over by protocol {protocol}, and the toolkit that it found knows {known}."
     hint = "update rawr-install, from where it came\nor let it write its own entry: rawr-install install"
     return _unusable("ENTRY_NEWER", message, hint)
-
-
-def exec_failed(cli: str, error: OSError) -> DispatchError:
-    name = errno.errorcode.get(error.errno or 0, "error")
-    if name == "ENOEXEC":
-        message = f"The workspace CLI {cli} is neither a program nor a script: its first line does not start with #!."
-        return _unusable("CLI_NO_SHEBANG", message, "make its first line: #!/usr/bin/env bun")
-    return _unusable("CLI_EXEC_FAILED", f"The workspace CLI {cli} cannot be started ({name}: {error.strerror}).")

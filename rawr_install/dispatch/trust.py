@@ -18,7 +18,8 @@ import errno
 import os
 import stat
 
-from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, is_ours, is_owned_by_me, read_lines
+from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, read_lines
+from rawr_install.files import is_ours, is_owned_by_me
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import stat
 
 from rawr_install.ecmascript import trim
 from rawr_install.encoding import from_wire
-from rawr_install.files import read_regular
+from rawr_install.files import is_ours, read_regular, same_folder
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -160,17 +160,6 @@ class Owner:
         return Owner(self.status, self.exists, self.path, root, self.raw)
 
 
-def same_folder(one: str, other: str) -> bool:
-    """Whether two real paths lead to one folder: through a bind mount, a firmlink, or names that differ in case.
-
-    For ownership and for what is reported; trust judges the path that was taken.
-    """
-    try:
-        return one == other or os.path.samestat(os.stat(one), os.stat(other))
-    except OSError:
-        return False
-
-
 def read_owner(owner_file: str) -> Owner:
     """Read and judge the owner file; never raises, never blocks, reads at most 64 KiB."""
     try:
@@ -242,18 +231,5 @@ def counts(file: str) -> bool:
     try:
         folders = os.stat(folder), os.stat(os.path.dirname(folder))
         return all(map(is_ours, (os.stat(file), *folders))) and not any(info.st_mode & stat.S_ISVTX for info in folders)
-    except OSError:
-        return False
-
-
-def is_ours(info: os.stat_result) -> bool:
-    """Whether a file is the effective user's, or root's."""
-    return info.st_uid in (0, os.geteuid())
-
-
-def is_owned_by_me(path: str) -> bool:
-    """Whether what stands at ``path`` (links followed) belongs to the effective user."""
-    try:
-        return os.stat(path).st_uid == os.geteuid()
     except OSError:
         return False

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from rawr_install.dispatch import decide as dispatch
-from rawr_install.dispatch.program import interpreter_of
-from rawr_install.dispatch.workspace import CLI_RELATIVE, discover
+from rawr_install.dispatch import messages
+from rawr_install.dispatch.decide import OWNER, decide
+from rawr_install.dispatch.program import examine
 from rawr_install.errors import DispatchError, RawrError
 from rawr_install.machine.entry import Entry, first_command, on_path
 
@@ -64,14 +64,15 @@ def follow(words: tuple[str, ...], cwd: str | None, environ: Mapping[str, str]) 
     if found is None:
         return Chain(words, None, error=_no_entry())
     chain = Chain(words, found, tuple(hops(found.path)))
-    if found.kind == "workspace-link":
-        why = "the entry is a link to this workspace's CLI, whatever folder you stand in"
-        chain = chain._replace(action="run", workspace=found.instance, why=why, cli=found.real)
-        return _with_interpreter(chain, path)
     if found.kind == "shim":
         return _dispatched(chain, cwd, environ)
-    shebang, interpreter = interpreter_of(found.path, path)
-    return chain._replace(action="foreign", shebang=shebang, interpreter=interpreter, error=_foreign(found))
+    program = examine(found.real or found.path, path)
+    chain = chain._replace(shebang=program.wanted, interpreter=program.interpreter)
+    if found.kind != "workspace-link":
+        return chain._replace(action="foreign", error=_foreign(found))
+    why = "the entry is a link to this workspace's CLI, whatever folder you stand in"
+    error = messages.cannot_start(program) if program.reason else None
+    return chain._replace(action="run", workspace=found.instance, why=why, cli=program.path, error=error)
 
 
 def hops(path: str) -> Iterator[str]:
@@ -88,26 +89,19 @@ def hops(path: str) -> Iterator[str]:
 def _dispatched(chain: Chain, cwd: str | None, environ: Mapping[str, str]) -> Chain:
     steps: list[str] = []
     try:
-        decision = dispatch.decide(chain.words, cwd, environ, steps.append)
+        decision = decide(chain.words, cwd, environ, steps.append)
     except DispatchError as error:
         return chain._replace(steps=tuple(steps), error=error)
     chain = chain._replace(action=decision.action, steps=tuple(steps))
-    if decision.action != "run":
+    cli = decision.cli
+    if cli is None:
         return chain
-    root = decision.cli.removesuffix("/" + CLI_RELATIVE)
-    why = "the owner, allowed as a fallback outside workspaces" if decision.notice else _why(cwd, environ)
-    return _with_interpreter(chain._replace(workspace=root, why=why, cli=decision.cli), environ.get("PATH", ""))
+    why = _WHY.get(decision.source, f"named by {decision.source}")
+    chain = chain._replace(workspace=decision.root, why=why)
+    return chain._replace(cli=cli.path, shebang=cli.wanted, interpreter=cli.interpreter)
 
 
-def _why(cwd: str | None, environ: Mapping[str, str]) -> str:
-    source = discover(cwd or "", environ).source
-    return "the nearest above the current folder" if source == "search" else f"named by {source}"
-
-
-def _with_interpreter(chain: Chain, path: str) -> Chain:
-    shebang, interpreter = interpreter_of(chain.cli or "", path)
-    missing = _no_interpreter(chain.cli, shebang) if shebang and interpreter is None else chain.error
-    return chain._replace(shebang=shebang, interpreter=interpreter, error=missing)
+_WHY = {"search": "the nearest above the current folder", OWNER: "the owner, allowed as a fallback outside workspaces"}
 
 
 def _no_entry() -> DispatchError:
@@ -118,11 +112,6 @@ def _no_entry() -> DispatchError:
 def _foreign(found: Entry) -> RawrError:
     message = f"{found.path} is not an entry of the toolkit's ({found.kind}): what it does is its own affair."
     return RawrError(message, code="FOREIGN_ENTRY", remedy=("rawr-install", "doctor", "global"))
-
-
-def _no_interpreter(cli: str | None, wanted: str) -> DispatchError:
-    message = f"The workspace CLI {cli} is to be started by {wanted}, which is not there."
-    return DispatchError(message, code="CLI_INTERPRETER_MISSING", exit_code=126, hint=f"install {wanted}")
 
 
 def tree(chain: Chain, ascii_only: bool = False) -> list[str]:

@@ -19,20 +19,19 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rawr_install import atomic
-from rawr_install.dispatch.locate import current_folder, find_workspace, real_path
+from rawr_install.dispatch.locate import current_folder, find_workspace
 from rawr_install.dispatch.trust import exchangers, trust, trust_remedy, writable_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
     POLICY_FILE_LIMIT,
     fallback_enabled,
     folders_up,
-    is_owned_by_me,
     is_workspace,
     read_owner,
 )
 from rawr_install.encoding import to_wire
 from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in_words
-from rawr_install.files import read_bytes, read_regular
+from rawr_install.files import is_owned_by_me, read_bytes, read_regular, real_path
 from rawr_install.machine.lock import locked
 from rawr_install.machine.ownership import require_own_places
 from rawr_install.machine.plan import untrusted

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from rawr_install import atomic
-from rawr_install.dispatch.workspace import folders_up, read_owner, same_folder
-from rawr_install.files import read_json
+from rawr_install.dispatch.workspace import folders_up, read_owner
+from rawr_install.files import read_json, same_folder
 from rawr_install.install import git, operations
 from rawr_install.machine.plan import Request
 from rawr_install.machine.requirements import MissingRequirement, requirements

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rawr_install.dispatch.workspace import Owner
+from rawr_install.errors import DispatchError
 from rawr_install.machine.entry import Entry, mode_of_machine
 from rawr_install.machine.requirements import MissingRequirement
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Cli(NamedTuple):
-    """The workspace CLI's file; ``shebang`` is the interpreter it asks for, ``interpreter`` where that was found."""
+    """The workspace CLI's file; ``shebang`` is the interpreter it asks for, ``interpreter`` where that was found.
+
+    ``refusal`` is what ``rawr`` answers where the file cannot be started.
+    """
 
     path: str
     real: str | None
@@ -29,6 +33,7 @@ class Cli(NamedTuple):
     executable: bool
     shebang: str = ""
     interpreter: str | None = None
+    refusal: DispatchError | None = None
 
 
 class State(NamedTuple):

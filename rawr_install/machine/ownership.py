@@ -10,8 +10,8 @@ import os
 import stat
 
 from rawr_install.dispatch.trust import others_can_write, user_name
-from rawr_install.dispatch.workspace import is_ours
 from rawr_install.errors import RefusedError
+from rawr_install.files import is_ours
 from rawr_install.paths import Paths
 
 

@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rawr_install.dispatch.workspace import same_folder
 from rawr_install.errors import RefusedError, os_error_in_words
-from rawr_install.files import free_name
+from rawr_install.files import free_name, same_folder
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.facts import Facts, Instance, PathFacts
 from rawr_install.machine.toolkit import shell_entry

@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from rawr_install.dispatch.workspace import seam_status
 from rawr_install.ecmascript import trim
 from rawr_install.encoding import to_wire
-from rawr_install.errors import RefusedError
+from rawr_install.errors import DispatchError, RefusedError
 from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to
 from rawr_install.machine.entry import LINK, SHIM, Entry, first_command
@@ -126,22 +126,26 @@ def untrusted(
     return None
 
 
+# What a command has always called these.
+_CODES = {
+    "CLI_MISSING": "WORKSPACE_CLI_MISSING",
+    "CLI_DANGLING": "WORKSPACE_CLI_MISSING",
+    "CLI_NOT_EXECUTABLE": "WORKSPACE_CLI_NOT_EXECUTABLE",
+}
+
+
+def _unusable(refusal: DispatchError) -> RefusedError:
+    code = _CODES.get(refusal.code, refusal.code)
+    return RefusedError(refusal.message, code=code, hint=refusal.hint, remedy=refusal.remedy)
+
+
 def _usable(facts: Facts) -> Instance:
     instance = facts.instance
     assert instance is not None  # activate, and install of a link, always look for one
     cli = instance.cli
-    if cli.real is None:
-        raise RefusedError(
-            f"The workspace {instance.root} has no CLI at {cli.path}.",
-            code="WORKSPACE_CLI_MISSING",
-            hint=f"check out or build the workspace so that {cli.path} exists",
-        )
-    if not cli.executable:
-        raise RefusedError(
-            f"The workspace CLI {cli.path} is not an executable file.",
-            code="WORKSPACE_CLI_NOT_EXECUTABLE",
-            remedy=("chmod", "+x", cli.path),
-        )
+    # Bun may be missing yet: that is one of the needs that are reported afterwards.
+    if cli.refusal and (cli.refusal.code != "CLI_INTERPRETER_MISSING" or cli.shebang != "bun"):
+        raise _unusable(cli.refusal)
     refusal = untrusted(instance.root, instance.obstacle, instance.trust_remedy, instance.writable)
     if refusal is not None:
         raise refusal

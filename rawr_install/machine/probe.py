@@ -15,12 +15,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from rawr_install.dispatch import workspace as ws
-from rawr_install.dispatch.locate import named_workspace, real_path
-from rawr_install.dispatch.program import interpreter_of
+from rawr_install.dispatch import messages, workspace as ws
+from rawr_install.dispatch.locate import named_workspace
+from rawr_install.dispatch.program import examine, is_program
 from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.errors import RawrError
-from rawr_install.files import PATH_FOLDERS, free_name, path_folders, read_json
+from rawr_install.files import PATH_FOLDERS, free_name, path_folders, read_json, real_path, same_folder
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.environment import read_environment
 from rawr_install.machine.facts import (
@@ -276,7 +276,7 @@ def _examined(instance: Instance, environ: Mapping[str, str]) -> Instance:
     package = read_json(os.path.join(root, "apps", "cli", "package.json"))
     dispatched = ws.discover(root, environ).root
     if dispatched:
-        dispatched = root if ws.same_folder(dispatched, root) else os.path.realpath(dispatched)
+        dispatched = root if same_folder(dispatched, root) else os.path.realpath(dispatched)
     version = package.get("version")
     return instance._replace(
         dependency_count=_workspace_ranges(package.get("dependencies")),
@@ -312,9 +312,7 @@ def _workspace_ranges(dependencies: object) -> int:
 
 
 def _cli(root: str, path_variable: str) -> Cli:
-    path = ws.cli_path(root)
-    if not os.path.exists(path):
-        return Cli(path, None, os.path.lexists(path), executable=False)
-    shebang, interpreter = interpreter_of(path, path_variable)
-    executable = os.path.isfile(path) and os.access(path, os.X_OK)
-    return Cli(path, os.path.realpath(path), True, executable, shebang, interpreter)
+    found = examine(ws.cli_path(root), path_variable)
+    path, real = found.path, None if found.reason in ("missing", "dangling") else os.path.realpath(found.path)
+    refusal = messages.cannot_start(found) if found.reason else None
+    return Cli(path, real, os.path.lexists(path), is_program(path), found.wanted, found.interpreter, refusal)

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 
-from rawr_install.dispatch.program import find, interpreter_of, is_program
+from rawr_install.dispatch.program import examine, find
 from rawr_install.errors import RawrError
 from rawr_install.files import read_bytes
 from rawr_install.machine.entry import Entry
@@ -66,7 +66,7 @@ def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
         named if named and os.path.isabs(named) else None,  # not one from the current folder
         os.path.join(home, ".local", "bin", "rawr-install"),
     )
-    return next((path for path in candidates if path and _starts(path, path_variable)), None)
+    return next((path for path in candidates if path and not examine(path, path_variable).reason), None)
 
 
 def _recorded(shim: str) -> str | None:
@@ -77,13 +77,6 @@ def _recorded(shim: str) -> str | None:
         return "".join(shlex.split(value)) or None
     except ValueError:
         return None
-
-
-def _starts(path: str, path_variable: str) -> bool:
-    if not is_program(path):
-        return False
-    shebang, interpreter = interpreter_of(path, path_variable)
-    return not shebang or interpreter is not None
 
 
 def version_of_toolkit(toolkit: str) -> str | None:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from rawr_install.atomic import write_file
-from rawr_install.dispatch.locate import spelled_on_disk
 from rawr_install.ecmascript import now, trim
 from rawr_install.errors import StateError, UsageError
+from rawr_install.files import spelled_on_disk
 from rawr_install.state import lock, status as inspection
 from rawr_install.state.document import (
     Malformed,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rawr_install.cli.completion import VERBS
-from rawr_install.dispatch import decide as dispatch
+from rawr_install.dispatch import decide
 from tests.conftest import PROJECT, Machine
 from tests.support.terminal import Terminal
 
@@ -123,7 +123,7 @@ def test_a_completion_of_rawr_that_is_there_already_is_kept(place: Path, name: s
 
 
 def test_the_verbs_of_rawr_are_those_that_dispatch_keeps() -> None:
-    assert {verb.partition(":")[0] for verb in dispatch.VERBS} == set(VERBS.split())
+    assert {verb.partition(":")[0] for verb in decide.VERBS} == set(VERBS.split())
 
 
 def test_the_command_page_is_current(machine: Machine) -> None:

@@ -266,10 +266,12 @@ BAD_FIRST_LINES = {
     "an interpreter that is missing": ("#!/no/such/bun", "CLI_INTERPRETER_MISSING"),
     "an interpreter that is a folder": ("#!/usr", "CLI_INTERPRETER_MISSING"),
     "an interpreter that is not executable": ("#!/etc/passwd", "CLI_INTERPRETER_MISSING"),
-    "a Windows line end": ("#!/bin/sh\r", "CLI_INTERPRETER_MISSING"),
+    "a Windows line end": ("#!/bin/sh\r", "CLI_WINDOWS_LINE_END"),
+    "an option and a Windows line end": ("#!/bin/sh -u\r", "CLI_WINDOWS_LINE_END"),
     "env and a program that is not on PATH": ("#!/usr/bin/env no-such-bun", "CLI_INTERPRETER_MISSING"),
     "env -S and a program that is not on PATH": ("#!/usr/bin/env -S no-such-bun --smol", "CLI_INTERPRETER_MISSING"),
-    "env and a program with a Windows line end": ("#!/usr/bin/env sh\r", "CLI_INTERPRETER_MISSING"),
+    "env and a program with a Windows line end": ("#!/usr/bin/env sh\r", "CLI_WINDOWS_LINE_END"),
+    "nothing after the mark": ("#!", "CLI_NO_SHEBANG"),
     "env and a path that is missing": ("#!/usr/bin/env /no/such/bun", "CLI_INTERPRETER_MISSING"),
     "no interpreter line": ("echo hello", "CLI_NO_SHEBANG"),
 }
@@ -292,13 +294,21 @@ GOOD_FIRST_LINES = {
     "env": "#!/usr/bin/env sh",
     "a space, then env": "#! /usr/bin/env sh",
     "env -S": "#!/usr/bin/env -S sh -u",
+    "env -S, which splits at a Windows line end": "#!/usr/bin/env -S sh\r",
     "env and a variable": "#!/usr/bin/env -S RAWR_X=1 sh",
 }
 for about, line in GOOD_FIRST_LINES.items():
 
-    @T.runs(f"an interpreter line with {about}")
+    @T.runs(f"an interpreter line with {about}", by_twin=line.endswith("\r"))
     def _(s: Scene, line: str = line) -> None:
         s.stand(s.workspace("ws", cli=CLI.replace("#!/bin/sh", line)))
+
+
+@T.fails("the CLI is compiled for another system", "CLI_OTHER_SYSTEM", 126)
+def _(s: Scene) -> None:
+    root = s.stand(s.workspace("ws", cli=None))
+    s.cli(root).write_bytes(bytes.fromhex("cffaedfe0c000001") + bytes(100))
+    s.cli(root).chmod(0o755)
 
 
 @T.says("the CLI is a compiled program", "build --fast\n")

@@ -51,7 +51,7 @@ for word; do printf '<%s>' "$word"; done
 def python_for(user: int | None) -> str:
     """An interpreter that ``user`` may start: root's own is often out of another user's reach."""
     for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin")):
-        code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); import rawr_install.dispatch.decide"
+        code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); import rawr_install.dispatch.main"
         try:
             if python and subprocess.run([python, "-c", code], user=user, capture_output=True).returncode == 0:
                 return python

@@ -238,6 +238,26 @@ def test_the_success_path_forks_nothing_and_execs_once(scene: Scene, shell: str)
     assert started(calls)[:2] == [str(rawr), str(cli)]
 
 
+def test_a_compiled_cli_needs_no_python(scene: Scene, shell: str) -> None:
+    scene.toolkit = ""
+    _, cli = prepare(scene, shell, "")
+    cli.write_bytes(Path("/bin/echo").read_bytes())
+    assert scene.run(shell).decision == (0, "build --fast\n", "")
+
+
+def test_on_macos_a_mach_o_file_is_what_is_compiled(scene: Scene, shell: str) -> None:
+    if shell == "yash":
+        pytest.skip("yash reads only characters of the locale, and leaves the rest to the fallback")
+    dyld = scene.folder / "dyld"
+    dyld.touch()
+    scene.edit_entry = lambda text: text.replace("/usr/lib/dyld", str(dyld))
+    rawr, cli = prepare(scene, shell, "")
+    for magic, tried in (("cffaedfe0700", True), ("cafebabe0000", True), ("7f454c460201", False)):
+        cli.write_bytes(bytes.fromhex(magic) + bytes(60))
+        calls = traced(scene, rawr)
+        assert any(line.startswith(f'execve("{cli}"') for line in calls[:2]) == tried, calls
+
+
 def test_an_entry_that_is_its_own_cli_is_seen_before_it_is_run(scene: Scene, shell: str) -> None:
     rawr, cli = prepare(scene, shell, "")
     cli.unlink()

@@ -49,7 +49,7 @@ def no_interpreter(s: Scene) -> None:
     s.stand(s.workspace("ws", cli="#!/usr/bin/env no-such-bun\n"))
 
 
-@refused("sh\\r", "Windows line ends")
+@refused("{folder}/ws/apps/cli/bin/run.js", "Windows line end", "sed -i 's/\\r$//' {folder}/ws/apps/cli/bin/run.js")
 def windows_line_end(s: Scene) -> None:
     s.stand(s.workspace("ws", cli="#!/bin/sh\r\necho\r\n"))
 
@@ -77,8 +77,13 @@ def test_a_refusal_names_what_was_looked_at_and_the_way_out(name: str, scene: Sc
     assert others and all(line.startswith("  ") for line in others)
 
 
-def test_the_remedy_of_a_cli_that_is_not_executable_mends_it(scene: Scene) -> None:
-    scene.cli(scene.stand(scene.workspace("my ws"))).chmod(0o644)
+@pytest.mark.parametrize("trouble", ["not executable", "a Windows line end"])
+def test_the_remedy_of_a_cli_that_cannot_start_mends_it(scene: Scene, trouble: str) -> None:
+    cli = scene.cli(scene.stand(scene.workspace("my ws")))
+    if trouble == "not executable":
+        cli.chmod(0o644)
+    else:
+        cli.write_bytes(cli.read_bytes().replace(b"\n", b"\r\n"))
     remedy = scene.run("dash").err.splitlines()[1].removeprefix("  try: ")
     subprocess.run(["/bin/sh", "-c", remedy], check=True)
     assert scene.run("dash").code == 0

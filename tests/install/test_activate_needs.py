@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Machine
+from tests.conftest import PROJECT, Machine
 from tests.machine.test_requirements import BUN_CLI, fake_bun
 
 MANIFEST = {"packageManager": "bun@1.2.3", "engines": {"bun": "^1.2"}, "workspaces": ["apps/*"]}
@@ -111,3 +112,24 @@ def test_a_dry_run_installs_nothing(machine: Machine) -> None:
     assert (done.code, done.json["data"]["installDeps"]) == (0, "planned")
     assert not (root / "node_modules").exists()
     assert not machine.owner_file.exists()
+
+
+TROUBLE = {
+    "a Windows line end": ("#!/bin/sh\r\necho\r\n", "CLI_WINDOWS_LINE_END"),
+    "no #!": ("echo\n", "CLI_NO_SHEBANG"),
+    "an interpreter that is missing": ("#!/no/such/sh\n", "CLI_INTERPRETER_MISSING"),
+    "a copy of rawr": ((PROJECT / "shims/rawr").read_text(), "SELF_EXEC"),
+}
+
+
+@pytest.mark.parametrize("about", TROUBLE)
+def test_a_cli_that_rawr_refuses_is_refused_by_activate_with_the_same_words(machine: Machine, about: str) -> None:
+    text, code = TROUBLE[about]
+    root = machine.workspace("w")
+    cli = root / "apps/cli/bin/run.js"
+    cli.write_text(text, newline="")
+    ran = machine.rawr_install("activate", root, "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, code)
+    assert not machine.owner_file.exists()
+    said = machine.run(sys.executable, "-P", "-m", "rawr_install", "dispatch", cwd=root)
+    assert said.code == 126 and f"{ran.json['error']['message']} [{code}]" in said.err

@@ -225,7 +225,7 @@ def test_a_workspace_without_cli_and_one_that_is_not_executable_are_two_errors(m
         ran = machine.rawr_install(*command, plain, "--json")
         assert error(ran) == (1, "WORKSPACE_CLI_NOT_EXECUTABLE")
         assert ran.json["error"]["details"]["remedy"]["argv"] == ["chmod", "+x", f"{plain}/apps/cli/bin/run.js"]
-        assert error(machine.rawr_install(*command, folder, "--json")) == (1, "WORKSPACE_CLI_NOT_EXECUTABLE")
+        assert error(machine.rawr_install(*command, folder, "--json")) == (1, "CLI_IS_FOLDER")
     assert not machine.entry.exists() and not machine.owner_file.exists()
 
 
@@ -245,7 +245,8 @@ def test_where_no_workspace_is_the_precondition_is_missing(machine: Machine) -> 
     named = machine.rawr_install("activate", "--json", env={"RAWR_WORKSPACE_ROOT": str(bare)})
     assert error(named) == (1, "WORKSPACE_CLI_MISSING")
     wrong = machine.rawr_install("activate", "--json", cwd=root, env={"RAWR_WORKSPACE_ROOT": "/nowhere"})
-    assert error(wrong) == (2, "NO_WORKSPACE") and "RAWR_WORKSPACE_ROOT=/nowhere" in wrong.json["error"]["message"]
+    assert error(wrong) == (2, "BAD_WORKSPACE_VARIABLE")
+    assert "RAWR_WORKSPACE_ROOT names no workspace: /nowhere" in wrong.json["error"]["message"]
 
 
 @pytest.mark.contract("C3", "install.other-owner", "another owner is not passed over without --force")
