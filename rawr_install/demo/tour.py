@@ -17,6 +17,7 @@ from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import discover
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.machine import entry
+from rawr_install.machine.origin import AGAIN, TOUR_PREFIX
 from rawr_install.report import command_line
 
 STEP_SECONDS = 60.0
@@ -95,7 +96,7 @@ def prepare(parent: str | None = None) -> str:
     import tempfile
 
     try:
-        home = os.path.realpath(tempfile.mkdtemp(prefix="rawr-tour-", dir=parent))
+        home = os.path.realpath(tempfile.mkdtemp(prefix=TOUR_PREFIX, dir=parent))
     except OSError as error:
         raise _no_room(f"No temporary folder can be made: {error}.") from None
     try:
@@ -159,7 +160,7 @@ def scripts_folder() -> str:
     raise RawrError(
         f"The commands rawr and rawr-install are not beside {sys.executable}.",
         code="TOOLKIT_DAMAGED",
-        hint="reinstall rawr-install",
+        hint=AGAIN,
     )
 
 

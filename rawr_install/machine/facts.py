@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rawr_install.dispatch.workspace import Owner
-from rawr_install.errors import DispatchError
+from rawr_install.errors import DispatchError, RefusedError
 from rawr_install.machine.entry import Entry, mode_of_machine
 from rawr_install.machine.requirements import MissingRequirement
 
@@ -213,8 +213,8 @@ class Facts(NamedTuple):
     ``refused`` is a root variable with a value that names no workspace.
     ``crashes`` holds the parts of the look that failed in a way nobody foresaw; ``aside`` a free name for each file
     that may have to be moved.
-    What plans need beyond that (:func:`rawr_install.machine.probe.probe_setup`): ``seen``, by path, and
-    ``shell_entry``, the shim as this toolkit makes it.
+    What plans need beyond that (:func:`rawr_install.machine.probe.probe_setup`): ``seen``, by path;
+    ``shell_entry``, the shim as this toolkit makes it; ``not_installed``, why it must make none.
     """
 
     home: str
@@ -239,6 +239,7 @@ class Facts(NamedTuple):
     crashes: tuple[tuple[str, str], ...] = ()
     seen: Mapping[str, PathFacts] = MappingProxyType({})
     shell_entry: "PathState | None" = None
+    not_installed: RefusedError | None = None
     aside: Mapping[str, str] = MappingProxyType({})
 
     @property

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rawr_install.errors import RefusedError, os_error_in_words
 from rawr_install.files import free_name, same_folder
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.facts import Facts, Instance, PathFacts
+from rawr_install.machine.origin import not_installed
 from rawr_install.machine.toolkit import shell_entry
 
 if TYPE_CHECKING:
     from rawr_install.machine.records import Item, Record
 
 
-def with_paths(facts: Facts, bin_dir: str | None = None) -> Facts:
+def with_paths(facts: Facts, environ: Mapping[str, str], bin_dir: str | None = None) -> Facts:
     """``facts`` and what stands at every path that a change may touch; raises as :func:`probe_setup`."""
     from rawr_install.machine.change import file_with, read_path
 
@@ -31,7 +32,8 @@ def with_paths(facts: Facts, bin_dir: str | None = None) -> Facts:
             code="UNREADABLE",
             hint="make it readable for you, or move it away",
         ) from None
-    return facts._replace(seen=seen, shell_entry=file_with(shell_entry(), 0o755))
+    made = file_with(shell_entry(), 0o755)
+    return facts._replace(seen=seen, shell_entry=made, not_installed=not_installed(facts.home, environ))
 
 
 def named_by(entry: Entry, instance: Instance | None) -> Entry:

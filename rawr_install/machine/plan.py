@@ -82,9 +82,10 @@ class Activated(NamedTuple):
 def plan_install(facts: Facts, request: Request) -> Plan[Installed]:
     """Put the entry in place; the owner stays as it is. Where a shim of ours runs already there is nothing to do.
 
-    Raises RefusedError: ``FOREIGN_ENTRY``, ``MANAGED_ENTRY``, ``BIN_DIR_*``; for
+    Raises RefusedError: ``TOOLKIT_NOT_INSTALLED``, ``FOREIGN_ENTRY``, ``MANAGED_ENTRY``, ``BIN_DIR_*``; for
     a link also ``OWNER_OTHER_INSTANCE``, ``WORKSPACE_CLI_*``, ``WORKSPACE_NOT_TRUSTED``.
     """
+    _require_installed(facts)
     mode, path = entry_place(facts, request)
     notes = _pass_over_owner(facts, _usable(facts), request) if mode == LINK else ()
     root = facts.instance.root if facts.instance else None
@@ -101,6 +102,7 @@ def plan_activate(facts: Facts, request: Request) -> Plan[Activated]:
     Raises RefusedError as :func:`plan_install`, and ``OWNER_FILE_UNUSABLE``,
     ``WORKSPACE_PATH_UNSUITABLE``.
     """
+    _require_installed(facts)
     mode, path = entry_place(facts, request)
     instance, owner = _usable(facts), facts.owner
     root = instance.root
@@ -137,6 +139,11 @@ _CODES = {
 def _unusable(refusal: DispatchError) -> RefusedError:
     code = _CODES.get(refusal.code, refusal.code)
     return RefusedError(refusal.message, code=code, hint=refusal.hint, remedy=refusal.remedy)
+
+
+def _require_installed(facts: Facts) -> None:
+    if facts.not_installed is not None:
+        raise facts.not_installed
 
 
 def _usable(facts: Facts) -> Instance:

@@ -98,7 +98,7 @@ def probe_setup(paths: Paths, history: Sequence[Record], root: str | None = None
     path = OnPath(folders, *distinct(folders))
     records = Records(read_receipt(paths.receipt_file), tuple(history))
     facts = _facts(paths, ws.read_owner(paths.owner_file), path, records, instance)
-    return with_paths(facts, bin_dir)
+    return with_paths(facts, environ, bin_dir)
 
 
 def _facts(paths: Paths, owner: ws.Owner, path: OnPath, records: Records, instance: Instance | None) -> Facts:

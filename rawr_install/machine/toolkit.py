@@ -11,6 +11,7 @@ from rawr_install.dispatch.program import examine, find
 from rawr_install.errors import RawrError
 from rawr_install.files import read_bytes
 from rawr_install.machine.entry import Entry
+from rawr_install.machine.origin import reinstall
 
 SHIM_LIMIT = 16 * 1024
 
@@ -33,7 +34,8 @@ def shipped_file(name: str, folder: str, original: str = "") -> str:
     found = (os.path.join(package, name), os.path.join(os.path.dirname(package), folder, original or name))
     path = next(filter(os.path.isfile, found), None)
     if path is None:
-        raise RawrError(f"{found[0]} is missing.", code="TOOLKIT_DAMAGED", hint="install rawr-install again")
+        hint, remedy = reinstall(package)
+        raise RawrError(f"{found[0]} is missing.", code="TOOLKIT_DAMAGED", hint=hint, remedy=remedy)
     return path
 
 

@@ -74,7 +74,7 @@ MACHINES: dict[str, Make] = {
 
 
 def look(machine: Machine, root: Path) -> Facts:
-    return with_paths(probe(Paths.from_environ(machine.env), str(root), machine.env, str(root)))
+    return with_paths(probe(Paths.from_environ(machine.env), str(root), machine.env, str(root)), machine.env)
 
 
 def told(facts: Facts) -> dict[str, object]:

@@ -97,6 +97,24 @@ def test_one_file_made_by_shiv_works_and_its_entry_is_made_by_install(
     check_that_both_work(manager)
 
 
+@pytest.mark.parametrize("kind", [Pipx, Uv])
+def test_what_a_cache_holds_runs_but_is_not_installed_and_the_remedy_installs_it(
+    kind: type[Manager], machine: Machine, index: Path, wheel: Path
+) -> None:
+    manager, root = kind(machine, index), make_workspace(machine.folder / "ws")
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(index)}
+    offline |= {"UV_PYTHON": sys.executable, "PIPX_DEFAULT_PYTHON": sys.executable}
+    offline |= {"PATH": f"{manager.bin}:{os.path.dirname(sys.executable)}:{machine.env['PATH']}"}
+    run = ("pipx", "run", "--spec", wheel) if kind is Pipx else ("uvx", "--from", wheel)
+    assert machine.run(*run, "rawr-install", "--version", env=offline).out == VERSION
+    refused = machine.run(*run, "rawr-install", "install", "--json", cwd=root, env=offline)
+    assert (refused.code, refused.json["error"]["code"]) == (1, "TOOLKIT_NOT_INSTALLED"), refused
+    assert machine.run(*run, "rawr-install", "tour", env=offline).code == 0
+    remedy = refused.json["error"]["details"]["remedy"]["argv"]
+    assert str(wheel) in remedy and machine.run(*remedy, env=offline).code == 0
+    assert "Nothing to do" in manager.must("rawr-install", "install", cwd=root)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for everybody")
 def test_pipx_install_global_serves_every_user(everybody: Machine, index: Path, wheel: Path) -> None:
     ordinary = Ordinary(everybody.folder / "user")
