@@ -172,17 +172,13 @@ def _get_bun(wants: dict[str, str]) -> Remedy:
     """Bun's own installer (it takes a release's name as its argument), for the exact version where one is named."""
     exact = wants.get("packageManager", "")
     release = f" -s bun-v{exact}" if re.fullmatch(_VERSION, exact) else ""
-    return _command("bash", "-c", f"curl -fsSL https://bun.com/install | bash{release}")
-
-
-def _command(*argv: str) -> Remedy:
-    return to_run(*argv)
+    return to_run("bash", "-c", f"curl -fsSL https://bun.com/install | bash{release}")
 
 
 def _dependency_needs(root: str, manifest: dict[str, object]) -> Iterator[MissingRequirement]:
     if _has_dependencies(manifest) and not os.path.isdir(os.path.join(root, "node_modules")):
         said = f"The dependencies of {root} are not installed (no node_modules)."
-        yield MissingRequirement("dependencies.missing", said, _command(*INSTALL_COMMAND, "--cwd", root))
+        yield MissingRequirement("dependencies.missing", said, to_run(*INSTALL_COMMAND, "--cwd", root))
 
 
 def _has_dependencies(manifest: dict[str, object]) -> bool:

@@ -7,8 +7,8 @@ machine whose verdict is healthy nothing is worse than ``warn``.
 
 from __future__ import annotations
 
-from rawr_install.doctor.checks import entry, owner, state, environment, workspace  # isort: skip (the order of the report)
+from rawr_install.doctor.checks import policy, entry, owner, state, environment, workspace  # isort: skip (the order of the report)
 from rawr_install.doctor.checks.registry import CHECKS, Check
 from rawr_install.doctor.verdict import reason
 
-__all__ = ["CHECKS", "Check", "entry", "environment", "owner", "reason", "state", "workspace"]
+__all__ = ["CHECKS", "Check", "entry", "environment", "owner", "policy", "reason", "state", "workspace"]
