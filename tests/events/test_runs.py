@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import socket
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rawr_install.ecmascript import iso
 from rawr_install.errors import RefusedError
 from rawr_install.events import log as events
 from rawr_install.events.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
@@ -110,6 +112,13 @@ def test_a_log_that_cannot_be_written_changes_nothing_for_the_user(machine: Mach
     (machine.home / ".local/state/rawr/events.jsonl").mkdir()
     assert change(machine, "plain") == fine
     assert change(machine, "plain", RAWR_EVENTS="off") == fine
+
+
+def test_the_start_is_told_with_the_time_at_which_the_run_began(log: Path) -> None:
+    with events.Run("w") as run:
+        time.sleep(0.05)
+        run.begin()
+    assert read_events(log)[0]["ts"] == iso(run.started)
 
 
 def test_a_run_inside_a_run_gives_the_outer_one_back(log: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rawr_install import (
     create_desk_event,
     default_trace_links,
 )
+from rawr_install.ecmascript import iso, now
 from rawr_install.errors import RawrError, TelemetryError
 from rawr_install.events.telemetry import EVENT_TYPES, STATUSES
 
@@ -44,6 +46,16 @@ def test_id_and_time_stamp_are_the_same_moment() -> None:
     made = create_desk_event(CreateDeskEventInput("r", "w", "run.failed", "failed"), now_ms=1_700_000_000_042)
     assert re.fullmatch(r"evt-1700000000042-[0-9a-f]{8}", made["eventId"])
     assert made["ts"] == "2023-11-14T22:13:20.042Z"
+
+
+def test_a_time_stamp_is_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Chatham")
+    time.tzset()
+    try:
+        assert iso(0) == "1970-01-01T00:00:00.000Z" and now()[:13] == time.strftime("%Y-%m-%dT%H", time.gmtime())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_two_events_of_one_moment_have_two_ids() -> None:

@@ -227,7 +227,7 @@ def test_ci_fails_when_what_breaks_would_be_a_patch_release(project: Path) -> No
     log = project / "CHANGELOG.md"
     log.write_text(f"- `enable_plugin` goes.\n{log.read_text()}")
     code, why = because(project, ci_call())
-    assert (code, why) == (1, ["the Python delta breaks without a new minor version"])
+    assert code == 1 and "the Python delta breaks without a new minor version" in why
 
 
 def test_every_file_has_slice_owner_reason_and_tests(repository: Repository) -> None:
