@@ -30,14 +30,22 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def stage_file(path: str, data: bytes, mode: int, durable: bool = True) -> str:
-    """Write ``data`` to a temporary file beside ``path`` and return its name; raises OSError, leaves nothing."""
+def stage_file(
+    path: str, data: bytes, mode: int | None, durable: bool = True, owner: tuple[int, int] | None = None
+) -> str:
+    """Write ``data`` to a temporary file beside ``path`` and return its name; raises OSError, leaves nothing.
+
+    Without a ``mode`` the umask decides. ``owner`` (user, group) is kept as far as we may give files away.
+    """
     name = temporary_name(path)
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
     try:
         try:
             write_all(fd, data)
-            os.fchmod(fd, mode)
+            if owner is not None:
+                _give(fd, owner)
+            if mode is not None:
+                os.fchmod(fd, mode)  # last: fchown(2) clears bits
             if durable:
                 sync(fd)
         finally:
@@ -46,6 +54,15 @@ def stage_file(path: str, data: bytes, mode: int, durable: bool = True) -> str:
         discard(name)
         raise
     return name
+
+
+def _give(fd: int, owner: tuple[int, int]) -> None:
+    made = os.fstat(fd)
+    if (made.st_uid, made.st_gid) != owner:
+        try:
+            os.fchown(fd, *owner)
+        except PermissionError:
+            pass  # only root gives files away
 
 
 def stage_link(path: str, target: str) -> str:

@@ -12,7 +12,7 @@ from rawr_install.cli.base import Result, command, group
 from rawr_install.cli.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import StateError
-from rawr_install.state.status import Inspection, look
+from rawr_install.state.status import Status, read_status
 
 if TYPE_CHECKING:
     from rawr_install.state.document import RepoState
@@ -46,7 +46,7 @@ rawr-install state show --workspace ~/src/rawr --json
 def show(workspace: str | None) -> Result:
     """Show the state file and its lock; changes nothing."""
     root = find_workspace(workspace, os.environ)
-    seen = look(os.path.join(root, ".rawr", "state", "state.json"))
+    seen = read_status(os.path.join(root, ".rawr", "state", "state.json"))
     data = {"workspaceRoot": root, **_seen(seen)}
     lines = [f"State file: {seen.path} ({seen.file_status})", *_state_lines(seen.state), _lock_line(seen)]
     error = StateError(seen.error, code=seen.error_code, details=data, hint=_WAY_OUT[seen.file_status], exit_code=1)
@@ -62,7 +62,7 @@ _WAY_OUT = {
 }
 
 
-def _seen(seen: Inspection) -> dict[str, object]:
+def _seen(seen: Status) -> dict[str, object]:
     lock = {
         "status": seen.lock_status,
         "path": os.path.join(os.path.dirname(seen.path), "state.lock"),
@@ -98,7 +98,7 @@ def _listed(title: str, names: list[str]) -> list[str]:
     )
 
 
-def _lock_line(seen: Inspection) -> str:
+def _lock_line(seen: Status) -> str:
     if seen.lock_status == "free":
         return "Lock: free"
     if seen.lock_status == "abandoned":

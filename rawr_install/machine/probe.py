@@ -290,9 +290,9 @@ def _state(root: str) -> State:
     folder = os.path.join(root, ".rawr", "state")
     if not os.path.lexists(folder):
         return State(os.path.join(folder, "state.json"), "missing", "free")
-    from rawr_install.state import status as inspection  # only where there is something to look at
+    from rawr_install.state.status import read_status  # only where there is something to look at
 
-    seen = inspection.look(os.path.join(folder, "state.json"))
+    seen = read_status(os.path.join(folder, "state.json"))
     return State(
         seen.path,
         seen.file_status,

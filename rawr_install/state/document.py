@@ -136,7 +136,7 @@ def _tidy(ids: object, name: str) -> list[str]:
         return []
     text = "".join(ids)
     if text.isascii() and text.isprintable():  # then the space is the only white space, and code points are code units
-        # Sorted before made unique: a list that is in order already costs no more than a look.
+        # Sorted before made unique: a list that is in order already costs no more than a comparison.
         return _unique_of(sorted(map(str.strip, ids) if " " in text else ids))
     return _unique_of(sorted(map(trim, ids), key=code_units))
 

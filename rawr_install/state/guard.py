@@ -1,9 +1,10 @@
-"""``state.guard``: the turnstile at which our own processes queue for the lease.
+"""``state.guard``: the fair lock at which our own programs queue for the lease.
 
-A kernel lock on a permanent, empty file. Waiting for it is waiting in the
-kernel's queue, first come first served, without polling; the kernel frees it
-when its holder dies. Safety never depends on it: a deleted guard, a file
-system without locks or a stopped queue head cost order and speed, not updates.
+Threads of one process take turns at a mutex, processes at a kernel lock on a
+permanent, empty file. Waiting for that is waiting in the kernel's queue, first
+come first served, without polling; the kernel frees it when its holder dies.
+Safety never depends on it: a deleted guard, a file system without locks or a
+stopped queue head cost order and speed, not updates.
 
 ``flock(2)`` has no timeout, so a helper thread does the waiting and its
 caller waits for the thread. A caller that gives up leaves the thread in the
@@ -21,8 +22,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from rawr_install.state.forks import close_noted, open_noted
-from rawr_install.state.lease import Place
+from rawr_install.atomic import sync_folder
+from rawr_install.state.directory import Directory, Identity, close_noted, failed, open_noted
+from rawr_install.state.system import filesystem_of
 
 LOOK_EVERY = 0.25  # seconds
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK
@@ -30,15 +32,17 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not a failure
-    """There is no turnstile here; the text says why."""
+    """There is no fair lock here; the text says why."""
 
 
-class Turnstile:
-    """The turnstile of one folder, for one thread at a time (the caller sees to that)."""
+class FairLock:
+    """The fair lock of one state directory: ``mutex`` among the threads, the rest for the one that has it."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.path = os.path.join(place.folder, "state.guard")
+    def __init__(self, directory: Directory, identity: Identity) -> None:
+        self.directory = directory
+        self.identity = identity
+        self.path = os.path.join(directory.path, "state.guard")
+        self.mutex = threading.RLock()
         self.fd = -1
         self._waiter: _Waiter | None = None
 
@@ -82,7 +86,7 @@ class Turnstile:
         """Let the next one through; harmless when the turn is not ours."""
         if self.fd >= 0 and not (self._waiter is not None and self._waiter.in_queue):
             try:
-                _unlock(self.fd)
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
             except OSError:  # no locks here, or they broke down: without the descriptor there is none
                 self.close()
 
@@ -100,25 +104,70 @@ class Turnstile:
             fd = self._open_either_way()
         except OSError as error:
             raise Unavailable(f"{self.path}: {errno.errorcode.get(error.errno or 0, error)}") from None
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             close_noted(fd)
             raise Unavailable(f"{self.path}: not a regular file")
-        self.place.give(fd, info)
+        self.directory.hand_over(fd)
         return fd
 
     def _open_either_way(self) -> int:
         try:
-            return open_noted(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, self.place.mode)
+            return open_noted(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, self.directory.mode)
         except PermissionError:
             return open_noted(self.path, os.O_RDONLY | _FLAGS)  # flock(2) asks for no write permission
 
     def _is_current(self) -> bool:
         try:
-            named, held = os.lstat(self.path), os.fstat(self.fd)
+            return os.path.samestat(os.lstat(self.path), os.fstat(self.fd))
         except OSError:
             return False
-        return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
+
+
+_known: dict[str, FairLock] = {}
+_MOST = 64
+
+
+def guard_of(path: str) -> FairLock:
+    """The fair lock of the state directory at a real path, made when missing, and swept on first use.
+
+    Raises StateError.
+    """
+    try:
+        info = _stat_or_make(path)
+        known = _known.get(path)
+        if known is not None and known.identity == (info.st_dev, info.st_ino):
+            known.directory.made = info
+            return known
+        _forget_idle(path if known else "")
+        directory = Directory(path, filesystem_of(path), info)
+        _known[path] = made = FairLock(directory, (info.st_dev, info.st_ino))
+        directory.sweep_temporary_files()
+        return made
+    except OSError as error:
+        raise failed(path, error) from None
+
+
+def _stat_or_make(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        os.makedirs(path, exist_ok=True)
+        sync_folder(os.path.dirname(path))
+        sync_folder(os.path.dirname(os.path.dirname(path)))
+        return os.stat(path)
+
+
+def _forget_idle(path: str) -> None:
+    """Close what is known of ``path``, and of every directory when they have become many: each holds a descriptor."""
+    for name in [path] if path else [*_known] if len(_known) >= _MOST else []:
+        guard = _known[name]
+        if guard.mutex.acquire(blocking=False):
+            guard.close()
+            del _known[name]
+            guard.mutex.release()
+
+
+os.register_at_fork(after_in_child=_known.clear)
 
 
 class _Waiter:
@@ -133,7 +182,7 @@ class _Waiter:
         self.in_queue = False
         self._wanted = self._retired = False
         self._error = ""
-        threading.Thread(target=self._run, name="rawr-turnstile", daemon=True).start()
+        threading.Thread(target=self._run, name="rawr-guard", daemon=True).start()
 
     def wait(self, deadline: float, meanwhile: Callable[[], None]) -> bool:
         """Wait for the turn; raises Unavailable."""
@@ -182,7 +231,7 @@ class _Waiter:
                     close_noted(self._fd)
                     return
                 elif not self._error:
-                    _unlock(self._fd)
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
 
 
 def _wait_in_kernel(fd: int) -> str:
@@ -203,10 +252,6 @@ def _try_lock(fd: int) -> bool:
             raise Unavailable(errno.errorcode.get(error.errno or 0, "")) from None
         raise
     return True
-
-
-def _unlock(fd: int) -> None:
-    fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def _poll(fd: int, deadline: float, meanwhile: Callable[[], None]) -> bool:

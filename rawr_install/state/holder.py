@@ -1,10 +1,10 @@
-"""``state.lock`` when it stands in the way: who holds it, and whether he is provably gone.
+"""``state.lock`` when it stands in the way: who holds it, and whether that process is provably gone.
 
 A pid, a boot id, a kernel lock and ``/proc`` speak of one kernel alone, and the
-folder may be shared with others (a container, a VM, a network). What counts as proof:
+directory may be shared with others (a container, a VM, a network). What counts as proof:
 
-* A lease of ours, of this kernel: its beacon is out, which the kernel does with
-  its holder. Where there are no beacons: its process is dead, in our own pid namespace.
+* A lease of ours, of this kernel: its liveness lock is free, which the kernel sees
+  to. Where there is none: its process is dead, in our own pid namespace.
 * A lease of ours, of an earlier boot: this machine's name, and a time before this boot.
 * A peer's: its pid is dead here or was used again, *and* nobody on this kernel has
   it open for writing, *and* both stayed so for two seconds: the pid may be one of
@@ -25,18 +25,31 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rawr_install.state import processes
-from rawr_install.state.filesystem import Volume
-from rawr_install.state.forks import close_noted, open_noted
+from rawr_install.state.directory import Identity, close_noted, open_noted
 from rawr_install.state.lease import is_ours
+from rawr_install.state.system import (
+    Filesystem,
+    anyone_has_open,
+    bearers,
+    began_after,
+    boot_id,
+    booted_at,
+    is_dead,
+    is_open_for_writing,
+    lock_holder,
+    pid_namespace,
+    start_ticks,
+    state_of,
+    this_host,
+)
 
-GRACE = 2.0  # seconds that a doubtful lease must stay unchanged
+GRACE_PERIOD = 2.0  # seconds that a doubtful lease must stay unchanged
 _LIMIT = 4096
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(slots=True)
-class Found:
+class Holder:
     """What stands at ``state.lock``. ``fd`` pins the inode (-1 where it could not be opened)."""
 
     info: os.stat_result
@@ -47,7 +60,7 @@ class Found:
     owner: dict[str, object] = field(default_factory=dict)
 
     @property
-    def identity(self) -> tuple[int, int]:
+    def identity(self) -> Identity:
         return self.info.st_dev, self.info.st_ino
 
     @property
@@ -77,22 +90,35 @@ class Found:
 
     @property
     def host(self) -> str:
-        """The name of the machine that its holder is on, if that is another one, or another kernel by the same name."""
+        """The name of the machine that it is on, if that is another one, or another kernel by the same name."""
         here = not self.ours or _is_of_this_kernel(self) or _is_of_an_earlier_boot(self)
         return "" if here else str(self.owner.get("host") or "without a name")
 
     def describe(self) -> dict[str, object]:
-        """The holder, for people and programs; ``host`` if it is not of this kernel."""
+        """What the record says, for people and programs; ``host`` is there if it is not of this kernel."""
         if not self.pid:
             return {"pid": None, "kind": "unreadable" if self.regular else kind_of(self.info.st_mode)}
         kind = "python" if self.ours else "peer"
-        described: dict[str, object] = {"pid": self.pid, "kind": kind, "acquiredAt": self.acquired_at}
-        return {**described, "host": self.host} if self.host else described
+        said: dict[str, object] = {"pid": self.pid, "kind": kind, "acquiredAt": self.acquired_at}
+        return {**said, "host": self.host} if self.host else said
 
     def close(self) -> None:
         if self.fd >= 0:
             close_noted(self.fd)
             self.fd = -1
+
+
+def describe(holder: Holder, seen: Observation, stale: str = "") -> dict[str, object]:
+    """The holder and what is known of it; ``stale`` is the proof that it is gone.
+
+    ``alive`` is None where that cannot be judged from here. ``lockedBy`` is there if another process keeps the lease
+    of a dead one alive (None: the system does not say which).
+    """
+    alive = False if stale else True if is_known_alive(holder, seen) else None
+    said = {**holder.describe(), "alive": alive}
+    if alive and holder.ours and _is_of_this_namespace(holder) and is_dead(holder.pid):
+        said["lockedBy"] = lock_holder(holder.info)
+    return said
 
 
 def in_words(holder: Mapping[str, object]) -> str:
@@ -103,13 +129,16 @@ def in_words(holder: Mapping[str, object]) -> str:
         return "unreadable" if kind == "unreadable" else f"unreadable (a {kind})"
     if holder.get("alive") is False:
         return f"left behind by process {pid}, which is gone"
+    if "lockedBy" in holder:
+        by = f"process {holder['lockedBy']}" if holder["lockedBy"] else "another process"
+        return f"left behind by process {pid}, which is gone, but {by} holds a kernel lock on it"
     if host:
-        where = "another host" if host != processes.host() else "another kernel by this host's name"
+        where = "another host" if host != this_host() else "another kernel by this host's name"
         return f"held on {where} ({host}) by process {pid} {since}, which cannot be judged from here"
     if holder.get("alive") is None:
-        dead = processes.is_dead(int(str(pid)))
+        dead = is_dead(int(str(pid)))
         return f"of process {pid}, which {'does not run here' if dead else 'cannot be judged from here'} ({since})"
-    stopped = ", and it is stopped" if processes.state_of(int(str(pid))) in ("T", "t") else ""
+    stopped = ", and it is stopped" if state_of(int(str(pid))) in ("T", "t") else ""
     return f"held by process {pid} ({since}{stopped})"
 
 
@@ -119,34 +148,34 @@ def kind_of(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "file")
 
 
-def look(path: str) -> Found | None:
-    """Read the lease at ``path``; None when there is none. Never blocks, never follows a link; raises no OSError."""
+def read_lease(path: str) -> Holder | None:
+    """The lease at ``path``; None when there is none. Never blocks, never follows a link; raises no OSError."""
     try:
         return _open(path)
     except OSError:
         pass
     try:
-        return Found(os.lstat(path))
+        return Holder(os.lstat(path))
     except OSError:
         return None
 
 
-def _open(path: str) -> Found:
+def _open(path: str) -> Holder:
     fd = open_noted(path, _READ)
     try:
-        found = Found(os.fstat(fd), fd)
-        if found.regular:
-            found.raw = os.read(fd, _LIMIT + 1)
-            _understand(found)
+        holder = Holder(os.fstat(fd), fd)
+        if holder.regular:
+            holder.raw = os.read(fd, _LIMIT + 1)
+            _parse(holder)
     except BaseException:
         close_noted(fd)
         raise
-    return found
+    return holder
 
 
-def _understand(found: Found) -> None:
+def _parse(holder: Holder) -> None:
     try:
-        document = json.loads(found.raw.decode("utf-8")) if len(found.raw) <= _LIMIT else None
+        document = json.loads(holder.raw.decode("utf-8")) if len(holder.raw) <= _LIMIT else None
     except (ValueError, RecursionError):
         return
     if not isinstance(document, dict):
@@ -154,57 +183,33 @@ def _understand(found: Found) -> None:
     pid, owner = document.get("pid"), document.get("owner")
     # kill(2) gives 0 and negative numbers another meaning, and a bool is an int.
     if type(pid) is int and 0 < pid < 1 << 31:
-        found.pid, found.acquired_at = pid, str(document.get("acquiredAt", ""))
-        found.owner = owner if isinstance(owner, dict) else {}
+        holder.pid, holder.acquired_at = pid, str(document.get("acquiredAt", ""))
+        holder.owner = owner if isinstance(owner, dict) else {}
 
 
-def is_open(found: Found, volume: Volume) -> bool | None:
-    """Whether a process of this kernel has the lease open for writing, as its maker has; None where nobody can tell.
-
-    "Nobody has" counts on a local file system only: who opened the file behind a FUSE mount, or on another kernel, is
-    not seen through it.
-    """
-    if found.fd < 0 or not found.regular:
-        return None
-    answer = processes.is_open_for_writing(found.fd) if volume.leases else None
-    if answer is None and volume.local:
-        answer = processes.anyone_has_open(found.info, found.fd, found.pid)
-    return answer if answer or volume.local else None
-
-
-def is_alight(found: Found) -> bool | None:
-    """Whether the beacon burns; None when this lease has none that can be asked.
-
-    Asking takes the lock of a dead holder; it is given back with ``found.close()``.
-    """
-    if found.owner.get("beacon") is not True or found.fd < 0:
-        return None
-    try:
-        fcntl.flock(found.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False
+# -- what is seen of it ------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class Observation:
     """What one watcher has seen of a lease.
 
     ``is_open``: see :func:`is_open`. ``steady``: for how many seconds neither the lease nor that answer has changed.
     ``age``: the greatest age in seconds that it was seen to have: to touch a lease does not renew it.
+    ``liveness``: whether kernel locks can be believed there.
     """
 
     is_open: bool | None = None
     steady: float = 0.0
     age: float = 0.0
     stale_age: float = 60.0
+    grace_period: float = GRACE_PERIOD
+    liveness: bool = True
 
     @property
     def settled(self) -> bool:
         """Seen for long enough that a holder between two steps would have taken the next one."""
-        return self.steady >= GRACE
+        return self.steady >= self.grace_period
 
     @property
     def old(self) -> bool:
@@ -212,87 +217,117 @@ class Watched:
         return self.settled and self.age >= self.stale_age - 1
 
 
-def lives(found: Found, watched: Watched, beacons: bool = True) -> bool:
-    """Whether the holder is known to live: what is neither this nor proven gone cannot be judged from here."""
-    if not found.ours:
-        seen = found.pid and not processes.is_dead(found.pid) and not processes.began_after(found.pid, found.acquired)
-        return bool(watched.is_open or seen)
-    alight = is_alight(found) if beacons and _is_of_this_kernel(found) else None
-    if alight is not None:
-        return alight
-    return _is_of_this_kernel(found) and _is_of_this_namespace(found) and not _judge_neighbour(found)
+def is_open(holder: Holder, filesystem: Filesystem) -> bool | None:
+    """Whether a process of this kernel has the lease open for writing, as its maker has; None where nobody can tell.
 
-
-def judge(found: Found, watched: Watched, beacons: bool = True) -> str:
-    """The proof that the holder is gone, as a phrase; empty while there is none.
-
-    ``beacons``: whether kernel locks can be believed there.
+    "Nobody has" counts on a local file system only: who opened the file behind a FUSE mount, or on another kernel, is
+    not seen through it.
     """
-    if not found.regular or found.fd < 0:  # what we may not even read is another user's, who may be holding it
-        return ""
-    if found.ours:
-        return _judge_ours(found, watched, beacons)
-    if watched.is_open:
-        return ""
-    return _judge_peer(found, watched) if found.pid else _judge_unreadable(watched)
+    if holder.fd < 0 or not holder.regular:
+        return None
+    answer = is_open_for_writing(holder.fd) if filesystem.leases else None
+    if answer is None and filesystem.local:
+        answer = anyone_has_open(holder.info, holder.fd, holder.pid)
+    return answer if answer or filesystem.local else None
 
 
-def _judge_ours(found: Found, watched: Watched, beacons: bool) -> str:
-    if _is_of_this_kernel(found):
-        alight = is_alight(found) if beacons else None
-        if alight is not None:
-            return "" if alight else "its beacon is out"
-        if _is_of_this_namespace(found):
-            return _judge_neighbour(found)
-    elif _is_of_an_earlier_boot(found):
+def is_alive(holder: Holder, liveness: bool = True) -> bool | None:
+    """Whether its liveness lock is held; None when this lease has none that can be asked from here.
+
+    Asking takes the lock of a dead holder; it is given back with ``holder.close()``.
+    """
+    if not (liveness and holder.owner.get("beacon") is True and holder.fd >= 0 and _is_of_this_kernel(holder)):
+        return None
+    try:
+        fcntl.flock(holder.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
+def is_known_alive(holder: Holder, seen: Observation) -> bool:
+    """Whether the holder is known to live: what is neither this nor proven gone cannot be judged from here."""
+    if not holder.ours:
+        runs = holder.pid and not is_dead(holder.pid) and not began_after(holder.pid, holder.acquired)
+        return bool(seen.is_open or runs)
+    alive = is_alive(holder, seen.liveness)
+    if alive is None:
+        return _is_of_this_kernel(holder) and _is_of_this_namespace(holder) and not _neighbour_is_gone(holder)
+    return alive
+
+
+# -- proof that it is gone -----------------------------------------------------------
+
+
+def stale_reason(holder: Holder, seen: Observation) -> str:
+    """The proof that the holder is gone, as a phrase; empty while there is none."""
+    if not holder.regular or holder.fd < 0:  # what we may not even read is another user's, who may be holding it
+        return ""
+    if holder.ours:
+        return _ours_is_gone(holder, seen)
+    if seen.is_open:
+        return ""
+    return _peer_is_gone(holder, seen) if holder.pid else _unreadable_is_gone(seen)
+
+
+def _ours_is_gone(holder: Holder, seen: Observation) -> str:
+    if _is_of_this_kernel(holder):
+        alive = is_alive(holder, seen.liveness)
+        if alive is not None:
+            return "" if alive else "its liveness lock is free"
+        if _is_of_this_namespace(holder):
+            return _neighbour_is_gone(holder)
+    elif _is_of_an_earlier_boot(holder):
         return "left by an earlier boot of this machine"
-    return "old, and its holder cannot be asked from here" if watched.old else ""
+    return "old, and its holder cannot be asked from here" if seen.old else ""
 
 
-def _is_of_this_machine(found: Found) -> bool:
-    return found.owner.get("host") == processes.host()
+def _is_of_this_machine(holder: Holder) -> bool:
+    return holder.owner.get("host") == this_host()
 
 
-def _is_of_an_earlier_boot(found: Found) -> bool:
-    return _is_of_this_machine(found) and found.acquired < processes.booted_at()
+def _is_of_an_earlier_boot(holder: Holder) -> bool:
+    return _is_of_this_machine(holder) and holder.acquired < booted_at()
 
 
-def _is_of_this_kernel(found: Found) -> bool:
-    boot = processes.boot_id()
-    return found.owner.get("boot") == boot and (bool(boot) or _is_of_this_machine(found))
+def _is_of_this_kernel(holder: Holder) -> bool:
+    boot = boot_id()
+    return holder.owner.get("boot") == boot and (bool(boot) or _is_of_this_machine(holder))
 
 
-def _is_of_this_namespace(found: Found) -> bool:
-    return _is_of_this_machine(found) and found.owner.get("pidns") == processes.pid_namespace() != 0
+def _is_of_this_namespace(holder: Holder) -> bool:
+    return _is_of_this_machine(holder) and holder.owner.get("pidns") == pid_namespace() != 0
 
 
-def _judge_neighbour(found: Found) -> str:
+def _neighbour_is_gone(holder: Holder) -> str:
     """By the pid of our own pid namespace: a process that is dead there is so for good."""
-    if found.pid == os.getpid():  # an attempt given up, whose lease another taker's put-back gave its name again
-        return "" if is_ours(found.owner.get("token")) else "left behind by this very process"
-    if processes.is_dead(found.pid):
+    if holder.pid == os.getpid():  # an attempt given up, whose lease another process has restored
+        return "" if is_ours(holder.owner.get("token")) else "left behind by this very process"
+    if is_dead(holder.pid):
         return "its process is dead"
-    began, then = processes.start_ticks(found.pid), found.owner.get("start")
+    began, then = start_ticks(holder.pid), holder.owner.get("start")
     # Both: a clock that was set shifts the one, a time namespace the other.
-    used_again = type(then) is int and 0 < then < began and processes.began_after(found.pid, found.acquired)
+    used_again = type(then) is int and 0 < then < began and began_after(holder.pid, holder.acquired)
     return "its process id was used again" if used_again else ""
 
 
-def _judge_peer(found: Found, watched: Watched) -> str:
-    if not (watched.settled if watched.is_open is False else watched.old):
+def _peer_is_gone(holder: Holder, seen: Observation) -> str:
+    if not (seen.settled if seen.is_open is False else seen.old):
         return ""
-    bearers = processes.bearers(found.pid)
-    if all(processes.began_after(pid, found.acquired) for pid in bearers):
-        if watched.is_open is None:
+    living = bearers(holder.pid)
+    if all(began_after(pid, holder.acquired) for pid in living):
+        if seen.is_open is None:
             return "stale: old, and its process is dead"
-        return "its process id was used again" if bearers else "its process is dead"
+        return "its process id was used again" if living else "its process is dead"
     # A peer closes its file, then removes the name: only one that was stopped in between takes a minute for it.
-    closed_for_good = watched.is_open is False and watched.old
-    running = all(processes.state_of(pid) not in ("", "T", "t") for pid in bearers)
+    closed_for_good = seen.is_open is False and seen.old
+    running = all(state_of(pid) not in ("", "T", "t") for pid in living)
     return "old, and nobody has it open" if closed_for_good and running else ""
 
 
-def _judge_unreadable(watched: Watched) -> str:
-    if watched.is_open is False and watched.settled:
+def _unreadable_is_gone(seen: Observation) -> str:
+    if seen.is_open is False and seen.settled:
         return "unreadable, and nobody has it open"
-    return "unreadable and old" if watched.old else ""
+    return "unreadable and old" if seen.old else ""

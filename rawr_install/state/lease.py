@@ -2,8 +2,8 @@
 
 The name is the lock: whoever creates it holds it (``link(2)`` and ``O_EXCL``
 admit one), whoever removes it frees it. A lease of ours appears complete, in
-one step, and its inode stays locked (``flock``) by its living holder: this
-*beacon* goes out with the process, whatever kills it, so that "is the holder
+one step, and its inode stays locked (``flock``) by its living holder: the
+kernel frees this *liveness lock* with the process, whatever kills it, so that "is the holder
 alive" is a question to the kernel and not to a process table, where ids are
 used again, containers hide each other, and clocks step.
 """
@@ -13,60 +13,18 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import math
 import os
 import time
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rawr_install.atomic import discard, write_all
 from rawr_install.ecmascript import now
-from rawr_install.state import processes
-from rawr_install.state.filesystem import Volume
-from rawr_install.state.forks import close_noted, open_noted
+from rawr_install.state.directory import Directory, Identity, close_noted, open_noted
+from rawr_install.state.system import boot_id, pid_namespace, start_ticks, this_host
 
 _MAKE = os.O_RDWR
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EMLINK, errno.EISDIR, errno.EINVAL}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
-
-Identity = tuple[int, int]
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a lease goes, and what is known of that place.
-
-    What the file system can do is found out by trying. ``peers_seen`` is when a
-    peer's lease was last met there (monotonic seconds). ``made`` is the folder: what we
-    make there is nobody's business who cannot change the folder, and its owner's where we are root.
-    """
-
-    folder: str
-    volume: Volume
-    made: os.stat_result | None = None
-    unnamed: bool = hasattr(os, "O_TMPFILE")
-    links: bool = True
-    peers_seen: float = -math.inf
-    beacon: bool = field(init=False)
-    name: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.beacon = self.volume.local
-        self.name = os.path.join(self.folder, "state.lock")
-
-    @property
-    def mode(self) -> int:
-        """The mode of a new file here."""
-        return 0o644 if self.made is None or self.made.st_mode & 0o022 else 0o600
-
-    def give(self, fd: int, info: os.stat_result) -> None:
-        """Let a new file be the folder's owner's: as root we would lock its user out of it."""
-        if self.made is not None and info.st_uid == 0 != self.made.st_uid:
-            try:
-                os.fchown(fd, self.made.st_uid, self.made.st_gid)
-            except OSError:
-                pass  # a root that may not give files away
-
 
 _tokens: set[str] = set()
 
@@ -83,62 +41,61 @@ class Lease:
     The process that prepared it owns it; in a child of a fork it does nothing.
     """
 
-    __slots__ = ("_temporary", "_written", "fd", "identity", "owner", "place", "token")
+    __slots__ = ("_temporary", "_written", "directory", "fd", "identity", "owner", "token")
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
         self.owner = os.getpid()
         self.fd = -1
         self.identity: Identity = (0, 0)
         self.token = os.urandom(8).hex()
+        _tokens.add(self.token)
         self._temporary = ""
         self._written = 0.0
 
     def prepare(self) -> None:
-        """Write the record and light the beacon, outside every lock; raises OSError."""
-        if not self.place.links:
+        """Write the record and take the liveness lock, outside every lock; raises OSError."""
+        if not self.directory.links:
             return  # nothing can be prepared: the file appears under its final name
-        _tokens.add(self.token)
-        self.fd = self._open_unnamed() if self.place.unnamed else self._open_named()
+        self.fd = self._open_unnamed() if self.directory.unnamed else self._open_named()
         self._fill()
 
     def _open_unnamed(self) -> int:
         try:
-            return open_noted(self.place.folder, _MAKE | os.O_TMPFILE, self.place.mode)
+            return open_noted(self.directory.path, _MAKE | os.O_TMPFILE, self.directory.mode)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            self.place.unnamed = False
+            self.directory.unnamed = False
             return self._open_named()
 
     def _open_named(self) -> int:
         # Pid and serial would not do: in another container they may be the same.
-        name = f"{self.place.name}.{self.owner}.{os.urandom(8).hex()}.tmp"
-        fd = open_noted(name, _MAKE | os.O_CREAT | os.O_EXCL, self.place.mode)
+        name = f"{self.directory.lock_path}.{self.owner}.{os.urandom(8).hex()}.tmp"
+        fd = open_noted(name, _MAKE | os.O_CREAT | os.O_EXCL, self.directory.mode)
         self._temporary = name  # only now: another's is not ours to remove
         return fd
 
     def _fill(self) -> None:
-        info = os.fstat(self.fd)
+        info = self.directory.hand_over(self.fd)
         self.identity = (info.st_dev, info.st_ino)
-        self.place.give(self.fd, info)
-        self._light_beacon()
+        self._lock_for_life()
         self._write()
 
-    def _light_beacon(self) -> None:
-        if self.place.beacon:
+    def _lock_for_life(self) -> None:
+        if self.directory.liveness:
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise
-                self.place.beacon = False
+                self.directory.liveness = False
 
     def publish(self) -> bool:
         """Take the name in one step; False when it is taken already. Raises OSError."""
         self._renew()
         try:
-            if not self.place.links:
+            if not self.directory.links:
                 self._create()
             elif self._temporary:
                 self._link_named()
@@ -146,24 +103,24 @@ class Lease:
                 self._link_unnamed()
         except FileExistsError:
             # A request that a server carried out and whose answer was lost is sent again (link(2), NFS).
-            return not self.place.volume.local and self.is_published()
+            return not self.directory.filesystem.local and self.is_published()
         return True
 
     def _link_unnamed(self) -> None:
         # src_dir_fd makes Python call linkat(AT_SYMLINK_FOLLOW); plain link(2) would link the /proc entry itself.
         try:
-            os.link(f"/proc/self/fd/{self.fd}", self.place.name, src_dir_fd=self.fd, follow_symlinks=True)
+            os.link(f"/proc/self/fd/{self.fd}", self.directory.lock_path, src_dir_fd=self.fd, follow_symlinks=True)
         except FileExistsError:
             raise
-        except OSError:  # no /proc, no links, the folder gone: a named file tells which
-            self.place.unnamed = False
+        except OSError:  # no /proc, no links, the directory gone: a named file tells which
+            self.directory.unnamed = False
             self._close()
             self.prepare()
             self._link_named()
 
     def _link_named(self) -> None:
         try:
-            os.link(self._temporary, self.place.name)
+            os.link(self._temporary, self.directory.lock_path)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
@@ -171,7 +128,7 @@ class Lease:
                 raise FileExistsError from None
             self._drop_temporary()
             self._close()
-            self.place.links = False
+            self.directory.links = False
             self._create()
 
     def _can_link(self) -> bool:
@@ -185,11 +142,10 @@ class Lease:
 
     def _create(self) -> None:
         """Without hard links: create, then write. A crash in between leaves an unreadable lease."""
-        _tokens.add(self.token)
         try:
-            self.fd = open_noted(self.place.name, _MAKE | os.O_CREAT | os.O_EXCL, self.place.mode)
+            self.fd = open_noted(self.directory.lock_path, _MAKE | os.O_CREAT | os.O_EXCL, self.directory.mode)
         except PermissionError:
-            if os.path.lexists(self.place.name):
+            if os.path.lexists(self.directory.lock_path):
                 raise FileExistsError from None
             raise
         self._fill()
@@ -202,16 +158,16 @@ class Lease:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        write_all(self.fd, record(self.owner, self.token, self.place.beacon))
+        write_all(self.fd, record(self.owner, self.token, self.directory.liveness))
 
     def is_published(self) -> bool:
         """Whether the name is ours: it leads to the very inode that we prepared, which our descriptor pins."""
         if self.fd < 0 or os.getpid() != self.owner:
             return False
-        if not self.place.volume.local:
+        if not self.directory.filesystem.local:
             return self._has_our_token()
         try:
-            info = os.lstat(self.place.name)
+            info = os.lstat(self.directory.lock_path)
         except FileNotFoundError:
             return False
         return (info.st_dev, info.st_ino) == self.identity
@@ -223,7 +179,7 @@ class Lease:
         network's name may be seconds old; to open it asks the server.
         """
         try:
-            fd = open_noted(self.place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            fd = open_noted(self.directory.lock_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
         try:
@@ -232,12 +188,12 @@ class Lease:
             close_noted(fd)
 
     def withdraw(self) -> None:
-        """Free the name if it is ours; raises OSError. The beacon burns on until :meth:`close`."""
+        """Free the name if it is ours; raises OSError. The liveness lock is held until :meth:`close`."""
         if self.is_published():
-            os.unlink(self.place.name)
+            os.unlink(self.directory.lock_path)
 
     def close(self) -> None:
-        """Put the beacon out."""
+        """Free the liveness lock."""
         if os.getpid() == self.owner:
             self._close()
             self._drop_temporary()
@@ -263,9 +219,9 @@ def record(pid: int, token: str, beacon: bool) -> bytes:
 @lru_cache(maxsize=1)
 def _about_us(pid: int) -> str:
     about = {
-        "start": processes.start_ticks(pid),
-        "boot": processes.boot_id(),
-        "pidns": processes.pid_namespace(),
-        "host": processes.host(),
+        "start": start_ticks(pid),
+        "boot": boot_id(),
+        "pidns": pid_namespace(),
+        "host": this_host(),
     }
     return json.dumps(about, separators=(",", ":"))[1:-1]

@@ -9,23 +9,24 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rawr_install.atomic import write_file
 from rawr_install.errors import RefusedError, StateCorruptError, StateError, StateVersionError
 from rawr_install.state import lock
-from rawr_install.state.directory import Folder, failed, folder_at
+from rawr_install.state.directory import Directory, failed
 from rawr_install.state.document import RepoState, default_repo_state, dump, parse
-from rawr_install.state.filesystem import volume_of
-from rawr_install.state.guard import Unavailable
-from rawr_install.state.holder import Found, in_words
-from rawr_install.state.lease import Place
+from rawr_install.state.guard import FairLock, Unavailable, guard_of
+from rawr_install.state.holder import Holder, in_words
 from rawr_install.state.snapshot import use, whole
 from rawr_install.state.store import last_good_path, state_path
-from rawr_install.state.takeover import set_aside, take_away
-from rawr_install.state.watch import Watch
+from rawr_install.state.system import lock_holder
+from rawr_install.state.takeover import Watch, break_lock, move_away
 
 Path = str | os.PathLike[str]
+
+FORCED = "forced: its holder cannot be judged from here"
+_PATIENCE = 3.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ def _planned(root: Path, data: bytes | None, fresh: bool, force: bool) -> Recove
             error.remedy, error.hint = ("rawr-install", "state", "recover", "--force"), ""
             raise
     good = None if fresh else _last_good(root)
-    aside = os.path.join(os.path.dirname(path), f"state.corrupt-{hashlib.sha256(data).hexdigest()[:12]}.json")
-    return Recovery(path, "last-good" if good else "default", aside, good or default_repo_state())
+    backup = os.path.join(os.path.dirname(path), f"state.corrupt-{hashlib.sha256(data).hexdigest()[:12]}.json")
+    return Recovery(path, "last-good" if good else "default", backup, good or default_repo_state())
 
 
 def _last_good(root: Path) -> RepoState | None:
@@ -97,99 +98,85 @@ def _last_good(root: Path) -> RepoState | None:
         return None
 
 
-def unlock(root: Path, dry_run: bool = False, force: bool = False) -> Reclaimed:
-    """Remove an abandoned ``state.lock``; raises RefusedError ``LOCK_HELD`` while its holder lives, or may.
-
-    With ``force`` also one whose holder cannot be judged from here; one that is known to live never.
-    Takes up to three seconds, because some proofs of death take two.
-    """
-    folder = os.path.dirname(state_path(root))
-    if not os.path.lexists(os.path.join(folder, "state.lock")):
-        return Reclaimed({}, "")
-    made = reclaim(folder, dry_run=dry_run, force=force)
-    if made.holder and not made.proof:
-        raise _refused(f"{folder}/state.lock", made.holder)
-    return made
-
-
-def _refused(path: str, holder: dict[str, object]) -> RefusedError:
-    unknown = holder["alive"] is None
-    hint = f"look at it with: ps -fp {holder['pid']}" if holder.get("pid") else "try again later"
-    if unknown:
-        where = f"on {holder['host']}" if holder.get("host") else "in other containers and on other machines"
-        hint = f"check {where} that nothing changes the state, then: rawr-install state unlock --force"
-    return RefusedError(f"{path} is {in_words(holder)}.", code="LOCK_HELD", hint=hint, details={"holder": holder})
-
-
 @dataclass(frozen=True, slots=True)
-class Reclaimed:
+class Unlocked:
     """What stood at ``state.lock`` (empty: nothing), and the proof by which it was removed (empty: it was not)."""
 
     holder: dict[str, object]
     proof: str
 
 
-FORCED = "forced: its holder cannot be judged from here"
+def unlock(root: Path, dry_run: bool = False, force: bool = False) -> Unlocked:
+    """Remove an abandoned ``state.lock``; what is no regular file can be nobody's and is moved away, unread.
 
-
-def reclaim(path: str, patience: float = 3.0, dry_run: bool = False, force: bool = False) -> Reclaimed:
-    """Remove the lease in the state folder ``path`` if its holder is provably gone; the living are left alone.
-
-    Takes up to ``patience`` seconds, because some proofs need the lease to stay
-    unchanged for two. What is no regular file can be nobody's lease and is moved
-    aside, unread. With ``dry_run`` the proof is found, and the lease left. Raises StateError,
-    and RefusedError ``LOCK_HELD`` where another process has the turn and does not move.
+    With ``force`` also one whose holder cannot be judged from here; one that is known to live never. Takes up to
+    three seconds, because some proofs take two. With ``dry_run`` the proof is found, and the lock left. Raises
+    RefusedError ``LOCK_HELD`` while its holder lives or may, or another process has the turn and does not move.
     """
-    deadline = time.monotonic() + patience
+    path, deadline = os.path.dirname(state_path(root)), time.monotonic() + _PATIENCE
+    if not os.path.lexists(f"{path}/state.lock"):
+        return Unlocked({}, "")
     if dry_run:  # no turn, no sweep: those leave traces
-        return _reclaim(Watch(Place(path, volume_of(path))), deadline, dry_run, force)
-    folder = folder_at(path)
-    with folder.mutex:
+        made = _unlock(Watch(Directory.at(path)), deadline, dry_run, force)
+    else:
+        made = _unlock_in_turn(guard_of(path), deadline, force)
+    if made.holder and not made.proof:
+        raise _refused(f"{path}/state.lock", made.holder)
+    return made
+
+
+def _unlock_in_turn(guard: FairLock, deadline: float, force: bool) -> Unlocked:
+    with guard.mutex:
         try:
-            watch = Watch(folder.place)
-            _take_turn(folder, deadline, watch)
-            return _reclaim(watch, deadline, dry_run, force)
+            watch = Watch(guard.directory)
+            _take_turn(guard, deadline, watch)
+            return _unlock(watch, deadline, False, force)
         except OSError as error:
-            raise failed(path, error) from None
+            raise failed(guard.directory.path, error) from None
         finally:
-            folder.turnstile.leave()
+            guard.leave()
 
 
-def _take_turn(folder: Folder, deadline: float, watch: Watch) -> None:
-    if not folder.place.volume.local:
-        return
+def _take_turn(guard: FairLock, deadline: float, watch: Watch) -> None:
     try:
-        turn = folder.turnstile.enter_at_once() or folder.turnstile.wait(deadline, watch.glance)
+        if not guard.directory.filesystem.local or guard.enter_at_once() or guard.wait(deadline, watch.observe):
+            return
     except Unavailable:
         return
-    if not turn:
-        raise RefusedError(
-            f"Another process is first in the queue at {folder.turnstile.path} and does not move.",
-            code="LOCK_HELD",
-            hint="change the state: a change passes it by, and takes an abandoned lock over",
-        )
+    pid = lock_holder(os.stat(guard.path))
+    raise RefusedError(
+        f"{f'Process {pid}' if pid else 'Another process'} is first in the queue at {guard.path} and does not move.",
+        code="LOCK_HELD",
+        hint="change the state: a change passes it by, and takes an abandoned lock over",
+    )
 
 
-def _reclaim(watch: Watch, deadline: float, dry_run: bool, force: bool) -> Reclaimed:
+def _unlock(watch: Watch, deadline: float, dry_run: bool, force: bool) -> Unlocked:
     while True:
-        found, proof = watch.prove(deadline - time.monotonic())
-        if found is None:
-            return Reclaimed({}, "")
+        holder, proof = watch.prove(deadline - time.monotonic())
+        if holder is None:
+            return Unlocked({}, "")
         try:
-            made = _remove(watch, found, proof, dry_run, force)
+            made = Unlocked(watch.describe(holder, proof), "")
+            made = replace(made, proof=_remove(watch, holder, proof, dry_run, force and made.holder["alive"] is None))
         finally:
-            found.close()
+            holder.close()
         # An old one is fenced first, and another process may have been quicker.
         if made.proof or not proof or dry_run or time.monotonic() >= deadline:
             return made
 
 
-def _remove(watch: Watch, found: Found, proof: str, dry_run: bool, force: bool) -> Reclaimed:
-    holder = watch.describe(found, proof)
-    if not found.regular:
-        moved = dry_run or set_aside(watch.place)
-        return Reclaimed(holder, "not a regular file" if moved else "")
-    if not proof and force and holder["alive"] is None:
-        taken = dry_run or take_away(watch.place, found)
-        return Reclaimed(holder, FORCED if taken else "")
-    return Reclaimed(holder, proof if dry_run or not proof else watch.take(found))
+def _remove(watch: Watch, holder: Holder, proof: str, dry_run: bool, force: bool) -> str:
+    if not holder.regular:
+        return "not a regular file" if dry_run or move_away(watch.directory) else ""
+    if force and not proof:
+        return FORCED if dry_run or break_lock(watch.directory, holder) else ""
+    return proof if dry_run or not proof else watch.take(holder)
+
+
+def _refused(path: str, holder: dict[str, object]) -> RefusedError:
+    hint = f"look at it with: ps -fp {holder['pid']}" if holder.get("pid") else "try again later"
+    if holder["alive"] is None:
+        where = f"on {holder['host']}" if holder.get("host") else "in other containers and on other machines"
+        hint = f"check {where} that nothing changes the state, then: rawr-install state unlock --force"
+    return RefusedError(f"{path} is {in_words(holder)}.", code="LOCK_HELD", hint=hint, details={"holder": holder})

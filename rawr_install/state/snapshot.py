@@ -9,17 +9,15 @@ import stat
 from collections.abc import Callable
 from typing import TypeVar
 
-from rawr_install.atomic import discard, sync, write_all
+from rawr_install.atomic import stage_file
 from rawr_install.errors import StateCorruptError, StateUnreadableError
-from rawr_install.state.filesystem import volume_of
-from rawr_install.state.forks import close_quietly
+from rawr_install.state.system import filesystem_of
 
 Read = TypeVar("Read")
 
 _TRIES = 10
 LIMIT = 64 * 1024 * 1024
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_STAGE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Snapshot:
@@ -78,40 +76,19 @@ class Snapshot:
 
     def stage(self, data: bytes, durable: bool) -> str:
         """Write ``data`` to a temporary file beside the target, with the old mode and owner; raises OSError."""
-        folder = os.path.dirname(self.target)
-        # Pid and time would not do: in another container they may be the same.
-        name = f"{folder}/state.{os.getpid()}.{os.urandom(8).hex()}.tmp"
-        fd = os.open(name, _STAGE, 0o666 if self.info is None else stat.S_IMODE(self.info.st_mode))
-        try:
-            try:
-                write_all(fd, data)
-                self._preserve(fd)
-                if durable:
-                    sync(fd)
-            finally:
-                os.close(fd)
-        except BaseException:
-            discard(name)
-            raise
-        return name
-
-    def _preserve(self, fd: int) -> None:
-        if self.info is None:
-            return
-        made = os.fstat(fd)
-        if (made.st_uid, made.st_gid) != (self.info.st_uid, self.info.st_gid):
-            try:
-                os.fchown(fd, self.info.st_uid, self.info.st_gid)
-            except PermissionError:
-                pass  # only root gives files away; a peer's rename would have changed the owner, too
-        if made.st_mode != self.info.st_mode:
-            os.fchmod(fd, stat.S_IMODE(self.info.st_mode))
+        info = self.info
+        if info is None:
+            return stage_file(self.target, data, None, durable)
+        return stage_file(self.target, data, stat.S_IMODE(info.st_mode), durable, (info.st_uid, info.st_gid))
 
     def close(self) -> None:
         """Let the old file go."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            close_quietly(fd)
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # nothing was written through it; it is free whatever close(2) says
 
 
 def whole(path: str) -> Snapshot:
@@ -139,14 +116,14 @@ def _is_json(data: bytes) -> bool:
 def use(path: str, reader: Callable[[bytes | None], Read]) -> Read:
     """What ``reader`` makes of the file's content, without a lock; raises StateUnreadableError, and what it raises.
 
-    Where the folder is not local, what it calls corrupt is read again (:func:`whole`).
+    Where the directory is not local, what it calls corrupt is read again (:func:`whole`).
     """
     snapshot = Snapshot(path)
     snapshot.close()
     try:
         return reader(snapshot.data)
     except StateCorruptError:
-        if volume_of(os.path.dirname(path)).local:
+        if filesystem_of(os.path.dirname(path)).local:
             raise
     snapshot = whole(path)
     snapshot.close()

@@ -19,7 +19,7 @@ from rawr_install.atomic import write_file
 from rawr_install.ecmascript import now, trim
 from rawr_install.errors import StateError, UsageError
 from rawr_install.files import spelled_on_disk
-from rawr_install.state import lock, status as inspection
+from rawr_install.state import lock
 from rawr_install.state.document import (
     Malformed,
     PluginLists,
@@ -35,7 +35,7 @@ from rawr_install.state.document import (
 )
 from rawr_install.state.lock import Options as RepoStateMutationOptions
 from rawr_install.state.snapshot import use
-from rawr_install.state.status import Inspection
+from rawr_install.state.status import Status as Inspection, read_status
 
 __all__ = [
     "Inspection",
@@ -87,18 +87,18 @@ class RepoStateMutationResult:
 
 def state_path(repo_root: str | os.PathLike[str]) -> str:
     """Where the state of a workspace is, by its real path; raises UsageError for a root that does not exist."""
-    return f"{_folder(repo_root)}{os.sep}state.json"
+    return f"{_directory(repo_root)}{os.sep}state.json"
 
 
 def state_lock_path(repo_root: str | os.PathLike[str]) -> str:
     """Where the lock of a workspace's state is; raises UsageError for a root that does not exist."""
-    return f"{_folder(repo_root)}{os.sep}state.lock"
+    return f"{_directory(repo_root)}{os.sep}state.lock"
 
 
 _known_roots: dict[str, tuple[tuple[int, int], str]] = {}
 
 
-def _folder(repo_root: str | os.PathLike[str]) -> str:
+def _directory(repo_root: str | os.PathLike[str]) -> str:
     root = os.fspath(repo_root)
     try:
         info = os.stat(root)
@@ -108,10 +108,10 @@ def _folder(repo_root: str | os.PathLike[str]) -> str:
         if known is not None and known[0] == (info.st_dev, info.st_ino) and os.path.isabs(root):
             return known[1]
         real = spelled_on_disk(os.path.realpath(root, strict=True))
-        folder = os.path.join(real, ".rawr", "state")
+        directory = os.path.join(real, ".rawr", "state")
         if real == root:  # no link on the way that could come to lead elsewhere
-            _known_roots[root] = ((info.st_dev, info.st_ino), folder)
-        return folder
+            _known_roots[root] = ((info.st_dev, info.st_ino), directory)
+        return directory
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
@@ -186,23 +186,23 @@ def mutate_repo_state_atomically(
     the read errors of :func:`get_repo_state`, with the file untouched; the lock's errors (see ``lock``).
     """
     path = state_path(repo_root)
-    folder = os.path.dirname(path)
+    directory = os.path.dirname(path)
     work = _Work(path, mutator)
-    report = lock.transact(folder, work.change, options)
-    if report.changed:
-        _keep_last_good(folder, work, report.durable)
+    done = lock.transact(directory, work.change, options)
+    if done.changed:
+        _keep_last_good(directory, work, done.durable)
     return RepoStateMutationResult(
         state=work.state,
         state_path=path,
-        lock_path=f"{folder}{os.sep}state.lock",
-        changed=report.changed,
-        attempts=report.attempts,
-        waited=report.waited,
-        contended=report.contended,
-        takeover=report.takeover,
-        previous_holder=report.previous_holder,
-        durable=report.durable,
-        degraded=tuple(report.degraded),
+        lock_path=f"{directory}{os.sep}state.lock",
+        changed=done.changed,
+        attempts=done.attempts,
+        waited=done.waited,
+        contended=done.contended,
+        takeover=done.takeover,
+        previous_holder=done.previous_holder,
+        durable=done.durable,
+        degraded=tuple(done.degraded),
     )
 
 
@@ -230,7 +230,7 @@ class _Work:
         given = fresh(before)
         returned = self.mutator(given)
         try:
-            after = one_list_each(self._judged(before, given, returned), before)
+            after = one_list_each(self._checked(before, given, returned), before)
             if same(before, after):
                 self.state = before
                 return None
@@ -242,7 +242,7 @@ class _Work:
             ) from None
         return self.written
 
-    def _judged(self, before: RepoState, given: RepoState, returned: object) -> RepoState:
+    def _checked(self, before: RepoState, given: RepoState, returned: object) -> RepoState:
         if returned is None and not same(before, normalised(given)):
             raise Malformed("was changed in place, but not returned")
         return before if returned is None else normalised(returned)
@@ -256,26 +256,26 @@ _written: dict[str, bytes] = {}  # what this process wrote last, to tell another
 
 def last_good_path(repo_root: str | os.PathLike[str]) -> str:
     """Where the copy for recovery is."""
-    return os.path.join(_folder(repo_root), "state.last-good.json")
+    return os.path.join(_directory(repo_root), "state.last-good.json")
 
 
-def _keep_last_good(folder: str, work: _Work, durable: bool) -> None:
+def _keep_last_good(directory: str, work: _Work, durable: bool) -> None:
     """Keep a copy of what was just committed; a failure is no failure of the mutation.
 
     A copy, since a hard link would share the fate of a file that an editor writes in place. At most once a second,
     since one for every mutation would double its cost, but always where it holds what another program has written.
     """
-    now, ours = time.monotonic(), work.read == _written.get(folder)
-    _written[folder] = work.written
-    if ours and now - _copied.get(folder, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
+    now, ours = time.monotonic(), work.read == _written.get(directory)
+    _written[directory] = work.written
+    if ours and now - _copied.get(directory, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
         return
-    _copied[folder] = now
+    _copied[directory] = now
     try:
-        write_file(os.path.join(folder, "state.last-good.json"), work.written, 0o600, durable)
+        write_file(os.path.join(directory, "state.last-good.json"), work.written, 0o600, durable)
     except OSError:
         pass
 
 
 def inspect(repo_root: str | os.PathLike[str]) -> Inspection:
-    """Look at state and lock, for the doctor and ``state show``; raises UsageError for a root that does not exist."""
-    return inspection.look(state_path(repo_root))
+    """The status of state file and lock; raises UsageError for a root that does not exist."""
+    return read_status(state_path(repo_root))

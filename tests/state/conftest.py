@@ -22,10 +22,9 @@ from rawr_install.state import (
     RepoState,
     RepoStateMutationOptions,
     RepoStateMutationResult,
-    failpoints as hooks,
-    holder as judgement,
-    processes,
+    failpoints,
     store as state,
+    system,
 )
 
 DEAD_PID = 4_194_304 - 7  # just below the largest that Linux gives out; checked by the fixture below
@@ -42,7 +41,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.fixture(autouse=True)
 def _no_hook_survives() -> Iterator[None]:
     yield
-    hooks.hook = None
+    failpoints.handler = None
 
 
 @pytest.fixture
@@ -77,12 +76,6 @@ def through_fuse(root: Path) -> Iterator[Path]:
     place.rmdir()
 
 
-@pytest.fixture
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two seconds of patience in one test show that the rule is there; the others need not spend them."""
-    monkeypatch.setattr(judgement, "GRACE", 0.2)
-
-
 def folder(root: Path) -> Path:
     return root / ".rawr/state"
 
@@ -111,7 +104,7 @@ def lease_of(pid: int, acquired_at: str = LONG_AGO) -> str:
 
 def ours(pid: int, acquired_at: str = LONG_AGO, **owner: object) -> str:
     """A lease of our kind, made on this kernel in this pid namespace, but for what ``owner`` says."""
-    here = {"boot": processes.boot_id(), "pidns": processes.pid_namespace(), "host": processes.host()}
+    here = {"boot": system.boot_id(), "pidns": system.pid_namespace(), "host": system.this_host()}
     about = {"kind": "py", "v": 1, "start": 0, **here, "beacon": True, **owner}
     return json.dumps({"pid": pid, "acquiredAt": acquired_at, "owner": about}) + "\n"
 
@@ -153,7 +146,10 @@ MINE = add("mine")
 
 
 def mutate(root: Path, change: Callable[[RepoState], Any] = MINE, **options: Any) -> RepoStateMutationResult:
-    return state.mutate_repo_state_atomically(root, change, RepoStateMutationOptions(**options))
+    """With a tenth of the usual grace period: two seconds in a few tests show that the rule is there."""
+    return state.mutate_repo_state_atomically(
+        root, change, RepoStateMutationOptions(**{"grace_period": 0.2, **options})
+    )
 
 
 def enabled(root: Path) -> list[str]:
@@ -169,19 +165,19 @@ def once_at(point: str, act: Callable[[], object]) -> list[str]:
         if name == point and met.count(point) == 1:
             act()
 
-    hooks.hook = reached
+    failpoints.handler = reached
     return met
 
 
-def litter(root: Path) -> list[str]:
+def leftovers(root: Path) -> list[str]:
     """What lies in the state folder beside the files that belong there."""
     kept = {"state.json", "state.guard", "state.last-good.json", "state.shared"}
     return sorted(name for name in os.listdir(folder(root)) if name not in kept)
 
 
-def age_litter(root: Path) -> None:
+def age_leftovers(root: Path) -> None:
     """Make what lies there old enough to be swept."""
-    for name in litter(root):
+    for name in leftovers(root):
         if name != "state.lock":
             os.utime(folder(root) / name, (1, 1))
 

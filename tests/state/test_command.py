@@ -79,7 +79,7 @@ def test_show_tells_who_holds_the_lock_and_for_how_long(machine: Machine, root: 
         assert holder.stdout is not None
         holder.stdout.close()
     shown = machine.rawr_install("state", "show", "--json", cwd=root).json["data"]["lock"]
-    assert (shown["status"], shown["proof"]) == ("abandoned", "its beacon is out")
+    assert (shown["status"], shown["proof"]) == ("abandoned", "its liveness lock is free")
     assert machine.rawr_install("state", "unlock", "--json", cwd=root).json["data"]["changed"] is True
     assert not (root / ".rawr/state/state.lock").exists()
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from rawr_install.errors import LeaseLostError, LockTimeoutError, StateError
-from rawr_install.state import RepoState, failpoints as hooks, store as state
-from rawr_install.state.failpoints import HOOK_POINTS
+from rawr_install.state import RepoState, failpoints, store as state
+from rawr_install.state.failpoints import FAILPOINTS
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -25,7 +25,7 @@ from tests.state.conftest import (
     folder,
     lease_of,
     leave_lock,
-    litter,
+    leftovers,
     lock_file,
     mutate,
     once_at,
@@ -42,7 +42,7 @@ def test_cases_28_to_30_a_lease_deleted_by_hand_is_noticed_and_the_change_done_a
 ) -> None:
     met = once_at(point, lock_file(root).unlink)
     assert mutate(root).attempts == 2
-    assert enabled(root) == ["mine"] and litter(root) == []
+    assert enabled(root) == ["mine"] and leftovers(root) == []
     assert met.count("leased") == 2
 
 
@@ -100,11 +100,11 @@ def test_a_lease_that_is_lost_every_time_is_an_error_and_nothing_is_acknowledged
         if point == "staged":
             lock_file(root).unlink()
 
-    hooks.hook = lose
+    failpoints.handler = lose
     with pytest.raises(LeaseLostError):
         mutate(root)
-    hooks.hook = None
-    assert not (folder(root) / "state.json").exists() and litter(root) == []
+    failpoints.handler = None
+    assert not (folder(root) / "state.json").exists() and leftovers(root) == []
     assert mutate(root).changed
 
 
@@ -141,7 +141,7 @@ def test_case_33_a_stopped_queue_head_is_passed_by_and_the_result_says_so(root: 
 
 
 def waiting() -> int:
-    return sum("turnstile" in thread.name for thread in threading.enumerate())
+    return sum("rawr-guard" in thread.name for thread in threading.enumerate())
 
 
 class Interrupted(KeyboardInterrupt):
@@ -152,27 +152,25 @@ def interrupt() -> None:
     raise Interrupted
 
 
-@pytest.mark.parametrize("point", HOOK_POINTS)
-def test_case_34_an_interrupt_at_any_point_leaves_no_lock_and_a_lock_that_works(
-    root: Path, short_grace: None, point: str
-) -> None:
+@pytest.mark.parametrize("point", FAILPOINTS)
+def test_case_34_an_interrupt_at_any_point_leaves_no_lock_and_a_lock_that_works(root: Path, point: str) -> None:
     arrange_for(point, root)
     once_at(point, interrupt)
     with guard_taken(root) if point == "queued" else nothing(), pytest.raises(Interrupted):
         mutate(root)
-    hooks.hook = None
+    failpoints.handler = None
     with (folder(root) / "state.guard").open("a") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as another process would
     assert mutate(root, add("after"), lock_timeout=1.0).degraded == ()
     assert set(enabled(root)) >= {"after"}
     assert not lock_file(root).exists()
-    if point != "aside":  # then our own file lies aside until we end
-        assert litter(root) == []
+    if point != "renamed":  # then our own file lies aside until we end
+        assert leftovers(root) == []
 
 
 def arrange_for(point: str, root: Path) -> None:
-    if point in ("busy", "hazard", "judged", "fenced", "matched", "aside", "taken"):
-        leave_lock(root, lease_of(DEAD_PID), age=120 if point == "hazard" else 0)
+    if point in ("busy", "fencing", "proven", "fenced", "matched", "renamed", "taken"):
+        leave_lock(root, lease_of(DEAD_PID), age=120 if point == "fencing" else 0)
 
 
 class nothing:  # noqa: N801 - reads as a phrase
@@ -182,7 +180,7 @@ class nothing:  # noqa: N801 - reads as a phrase
 
 
 class guard_taken(nothing):  # noqa: N801
-    """The turnstile is taken by someone else."""
+    """The fair lock is taken by someone else."""
 
     def __init__(self, root: Path) -> None:
         self.path = folder(root) / "state.guard"
@@ -211,7 +209,7 @@ def test_control_c_while_waiting_leaves_nothing_and_loses_no_place(root: Path, w
         timer.join()
         assert holder.report()["errors"] == []
     assert mutate(root, lock_timeout=1.0).degraded == ()
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 @needs_proc
@@ -229,7 +227,7 @@ def test_an_interpreter_that_exits_while_a_thread_waits_leaves_nothing_behind(ro
         assert (ran.returncode, ran.stderr) == (0, "")
         assert holder.report()["errors"] == []
     assert mutate(root, lock_timeout=1.0).changed
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 def fork(child: Callable[[], object]) -> int:
@@ -272,7 +270,7 @@ def test_a_child_forked_inside_the_change_gets_an_error_and_changes_nothing(root
         if os.getpid() != parent:
             os._exit(0)
     assert said.read_text() == "FORKED_INSIDE_MUTATION"
-    assert enabled(root) == ["parent"] and litter(root) == []
+    assert enabled(root) == ["parent"] and leftovers(root) == []
 
 
 def test_a_forked_child_takes_the_lock_like_any_other_process(root: Path) -> None:
@@ -299,7 +297,7 @@ state.mutate_repo_state_atomically({str(root)!r}, change)
     child = int(parent.stdout.readline())
     try:
         parent.wait()
-        assert mutate(root, lock_timeout=1.0).takeover == "its beacon is out"
+        assert mutate(root, lock_timeout=1.0).takeover == "its liveness lock is free"
     finally:
         os.kill(child, signal.SIGKILL)
         parent.stdout.close()
@@ -367,5 +365,5 @@ def test_case_38_a_mutator_that_raises_changes_nothing_and_frees_the_lock(
     mutate(root, add("old"))
     with pytest.raises(error, match="mine"):
         mutate(root, change)
-    assert enabled(root) == ["old"] and litter(root) == []
+    assert enabled(root) == ["old"] and leftovers(root) == []
     assert mutate(root).attempts == 1

@@ -15,7 +15,7 @@ import pytest
 
 from rawr_install.errors import LockTimeoutError, NestedMutationError
 from rawr_install.state import RepoState, store as state
-from tests.state.conftest import add, enabled, lease_of, leave_lock, litter, lock_file, mutate, once_at
+from tests.state.conftest import add, enabled, lease_of, leave_lock, leftovers, lock_file, mutate, once_at
 from tests.support.peers.actors import Actor, crowd, needs_node, together
 
 FORK = multiprocessing.get_context("fork")
@@ -65,10 +65,10 @@ def test_case_1_and_5_eight_processes_lose_nothing_share_fairly_and_do_not_barge
     order = race(root, 8, times)
     assert len(order) == 8 * times
     # The benchmark shows more (0.99, 6); a machine that is busy with other things must not fail the test.
-    # Without the turnstile it is 0.8 and runs of a hundred.
+    # Without the fair lock it is 0.8 and runs of a hundred.
     assert jain(order, 8) > 0.9
     assert longest_run(order[len(order) // 8 : len(order) // 2]) <= 24
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 def test_case_2_thirty_two_processes_lose_nothing(root: Path, count: Callable[[int, int], int]) -> None:
@@ -128,7 +128,7 @@ def test_case_6_a_node_peer_is_not_starved_by_saturated_python_on_a_slow_disk(ro
 def test_case_7_a_mutation_inside_a_mutation_raises_and_leaves_nothing(root: Path) -> None:
     with pytest.raises(NestedMutationError):
         mutate(root, lambda found: mutate(root) and found)
-    assert litter(root) == [] and not Path(state.state_path(root)).exists()
+    assert leftovers(root) == [] and not Path(state.state_path(root)).exists()
 
 
 @pytest.mark.contract("C1", "root.real-path", "two names of one root are one root")
@@ -153,7 +153,7 @@ def test_case_9_giving_up_in_the_queue_leaves_no_residue_and_the_others_their_pl
     assert caught.value.details is not None and caught.value.details["holder"]
     assert mutate(root, add("after")).changed
     assert enabled(root) == ["after", "head", "held", "later"]
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 def test_a_rival_thread_inside_the_change_waits_its_turn(root: Path) -> None:

@@ -13,16 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install import atomic as durable
+from rawr_install import atomic
 from rawr_install.errors import LockTimeoutError, StateCorruptError, StateError, StateUnreadableError
 from rawr_install.state import (
-    directory as folders,
-    document as schema,
-    failpoints as hooks,
-    filesystem as volume,
-    processes,
+    failpoints,
     store as state,
+    system,
 )
+from rawr_install.state.document import dump, normalised
+from rawr_install.state.guard import guard_of
 from tests.state.conftest import (
     DEAD_PID,
     add,
@@ -30,7 +29,7 @@ from tests.state.conftest import (
     folder,
     lease_of,
     leave_lock,
-    litter,
+    leftovers,
     lock_file,
     mutate,
     needs_root,
@@ -79,7 +78,7 @@ def test_cases_39_and_40_a_failing_call_before_the_commit_is_an_error_and_leaves
 ) -> None:
     code, message, hint = under_fault(root, fault)
     assert code == "STATE_WRITE_FAILED" and f"({name})" in str(message) and hint
-    assert enabled(root) == ["old"] and litter(root) == []
+    assert enabled(root) == ["old"] and leftovers(root) == []
 
 
 @needs_strace
@@ -97,7 +96,7 @@ def test_case_40_a_failed_fsync_is_not_tried_again_on_the_same_file(root: Path) 
 def test_case_41_a_failed_sync_of_the_folder_says_committed_but_not_durable(root: Path) -> None:
     code, message, _hint = under_fault(root, "fsync:error=EIO:when=2")
     assert code == "COMMITTED_NOT_DURABLE" and "has its new content" in str(message)
-    assert enabled(root) == ["mine", "old"] and litter(root) == []
+    assert enabled(root) == ["mine", "old"] and leftovers(root) == []
 
 
 @needs_strace
@@ -130,7 +129,7 @@ def test_case_44_the_calls_come_in_the_order_that_durability_needs(root: Path) -
     text = log.read_text()
     wanted = [
         r"linkat\(.*state\.lock",
-        r"fsync\(\d+<\S+state\.\d+\.[0-9a-f]+\.tmp>",
+        r"fsync\(\d+<\S+/\.state\.json\.\d+\.[0-9a-f]+\.tmp>",
         r'rename\("\S+\.tmp", "\S+state\.json"\)',
         r'unlink\("\S+state\.lock"\)',
         r"fsync\(\d+<\S+/\.rawr/state>",
@@ -143,7 +142,7 @@ def test_case_44_the_calls_come_in_the_order_that_durability_needs(root: Path) -
 def test_case_45_a_deleted_guard_splits_no_brain(root: Path) -> None:
     once_at("leased", (folder(root) / "state.guard").unlink)
     mutate(root)
-    hooks.hook = None
+    failpoints.handler = None
     with Actor.python() as rival:
         once_at("read", (folder(root) / "state.guard").unlink)
 
@@ -176,9 +175,9 @@ def test_case_47_a_state_folder_removed_midway_is_made_again_and_the_change_redo
     else:
         assert mutate(root).attempts == 2
     assert enabled(root) == ["mine"]
-    hooks.hook = None
+    failpoints.handler = None
     assert mutate(root, add("after")).degraded == ()
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 def test_a_state_folder_moved_away_and_replaced_midway_gets_the_change(root: Path) -> None:
@@ -211,11 +210,11 @@ def test_case_48_an_unusable_guard_costs_order_not_exclusion(root: Path) -> None
 @pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
 def test_case_48_without_kernel_locks_the_lease_alone_excludes(root: Path, error: str) -> None:
     done, durable_, degraded = under_fault(root, f"flock:error={error}")
-    assert (done, durable_) == ("done", True) and "no turnstile" in str(degraded)
-    assert enabled(root) == ["mine", "old"] and litter(root) == []
+    assert (done, durable_) == ("done", True) and "no fair lock" in str(degraded)
+    assert enabled(root) == ["mine", "old"] and leftovers(root) == []
 
 
-def test_without_a_turnstile_a_dead_holders_lock_is_taken_all_the_same(root: Path, short_grace: None) -> None:
+def test_without_a_fair_lock_a_dead_holders_lock_is_taken_all_the_same(root: Path) -> None:
     (folder(root) / "state.guard").mkdir()
     leave_lock(root, lease_of(DEAD_PID))
     assert mutate(root, lock_timeout=1.0).takeover == "its process is dead"
@@ -225,12 +224,11 @@ def test_without_a_turnstile_a_dead_holders_lock_is_taken_all_the_same(root: Pat
 def test_case_49_without_hard_links_the_lease_is_created_exclusively(root: Path) -> None:
     done, _durable, degraded = under_fault(root, "linkat:error=EPERM", "link:error=EPERM")
     assert done == "done" and "no hard links" in str(degraded)
-    assert enabled(root) == ["mine", "old"] and litter(root) == []
+    assert enabled(root) == ["mine", "old"] and leftovers(root) == []
 
 
 def test_case_49_a_created_lease_excludes_and_is_released(root: Path) -> None:
-    place = folders.folder_at(str(folder(root))).place
-    place.links = False
+    guard_of(str(folder(root))).directory.links = False
     with Actor.python() as rival:
 
         def change(found: state.RepoState) -> state.RepoState:
@@ -243,7 +241,7 @@ def test_case_49_a_created_lease_excludes_and_is_released(root: Path) -> None:
         assert rival.report()["errors"] == []
     leave_lock(root, lease_of(DEAD_PID))
     assert mutate(root, add("again")).takeover == "its process is dead"
-    assert enabled(root) == ["again", "mine", "rival"] and litter(root) == []
+    assert enabled(root) == ["again", "mine", "rival"] and leftovers(root) == []
 
 
 def test_case_50_without_unnamed_files_the_lease_is_prepared_under_a_temporary_name(
@@ -258,10 +256,10 @@ def test_case_50_without_unnamed_files_the_lease_is_prepared_under_a_temporary_n
 
     monkeypatch.setattr(os, "open", refuse)
     seen: list[list[str]] = []
-    once_at("prepared", lambda: seen.append(litter(root)))
+    once_at("prepared", lambda: seen.append(leftovers(root)))
     mutate(root)
     assert re.fullmatch(rf"state\.lock\.{os.getpid()}\.[0-9a-f]{{16}}\.tmp", seen[0][0])
-    assert enabled(root) == ["mine"] and litter(root) == []
+    assert enabled(root) == ["mine"] and leftovers(root) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "symbolic link", "dangling link", "FIFO"])
@@ -306,7 +304,7 @@ def test_case_52_a_corrupt_state_is_refused_and_kept_byte_for_byte(root: Path, c
         with pytest.raises(StateCorruptError) as caught:
             call()
         assert "recover" in caught.value.remedy
-    assert path.read_bytes() == content and litter(root) == []
+    assert path.read_bytes() == content and leftovers(root) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "FIFO"])
@@ -314,7 +312,7 @@ def test_a_state_file_of_another_kind_is_refused_and_does_not_block(root: Path, 
     make(folder(root) / "state.json", kind, root)
     with pytest.raises(StateUnreadableError):
         mutate(root)
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 @pytest.mark.contract("C1", "survive.link-and-mode", "mode and link of the file survive")
@@ -352,14 +350,14 @@ def test_case_55_on_a_network_file_system_no_kernel_lock_is_asked_for(root: Path
     mounts = root / "mountinfo"
     mounts.write_text("1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / " + str(root) + " rw - nfs4 server:/x rw\n")
     log = root / "log"
-    code = f"from rawr_install.state import filesystem as volume\nvolume.MOUNTINFO = {str(mounts)!r}\n"
+    code = f"from rawr_install.state import system\nsystem.MOUNTINFO = {str(mounts)!r}\n"
     ran = program(
         code + "\n".join(line[4:] for line in REPORT.format(root=str(root)).splitlines()),
         *strace("-o", str(log), "-e", "trace=flock,linkat"),
     )
     assert json.loads(ran.stdout) == ["done", True, ["not a local file system: no kernel locks are used"]]
     assert "linkat" in log.read_text() and "flock" not in log.read_text()
-    assert enabled(root) == ["mine"] and litter(root) == []
+    assert enabled(root) == ["mine"] and leftovers(root) == []
 
 
 @pytest.mark.parametrize(
@@ -371,7 +369,7 @@ def test_the_last_mount_on_the_way_says_what_the_file_system_is(folder_: str, ki
         "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:1 / /mnt/n rw shared:1 - xfs /dev/b rw\n"
         "3 1 0:1 / /mnt/n rw shared:1 - nfs s:/n rw\n4 1 0:2 / /mnt/with\\040space rw - cifs //s rw\n"
     )
-    assert volume.kind_of(folder_, text) == kind
+    assert system.filesystem_type(folder_, text) == kind
 
 
 DOCUMENTS = [
@@ -398,7 +396,7 @@ DOCUMENTS = [
 @needs_node
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_case_56_the_bytes_are_those_of_json_stringify(document: dict[str, object]) -> None:
-    made = schema.dump(schema.normalised(document))
+    made = dump(normalised(document))
     program_ = "const f=require('fs');f.writeSync(1,JSON.stringify(JSON.parse(f.readFileSync(0,'utf8')),null,2)+'\\n')"
     assert NODE is not None
     theirs = subprocess.run([NODE, "-e", program_], input=made, capture_output=True, check=True).stdout
@@ -440,7 +438,7 @@ def test_case_57_the_sweep_removes_what_the_dead_left_and_spares_the_living(root
 
 
 def test_case_57_the_pid_of_the_dead_is_dead() -> None:
-    assert processes.is_dead(DEAD_PID) and not processes.is_dead(os.getppid())
+    assert system.is_dead(DEAD_PID) and not system.is_dead(os.getppid())
 
 
 def test_case_58_the_uncontended_path_imports_no_filelock() -> None:
@@ -471,7 +469,7 @@ def test_the_last_good_copy_is_a_file_of_its_own(root: Path) -> None:
     copy = folder(root) / "state.last-good.json"
     assert copy.read_bytes() == (folder(root) / "state.json").read_bytes()
     assert copy.stat().st_ino != (folder(root) / "state.json").stat().st_ino
-    assert durable.temporary_name(str(copy)).startswith(str(folder(root)))
+    assert atomic.temporary_name(str(copy)).startswith(str(folder(root)))
 
 
 @needs_proc

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from rawr_install.errors import RefusedError
-from rawr_install.state import filesystem, holder as holders, processes, store as state
-from rawr_install.state.filesystem import Volume
-from rawr_install.state.lease import Place
+from rawr_install.state import holder as holders, store as state, system
+from rawr_install.state.directory import Directory
 from rawr_install.state.recovery import unlock
-from rawr_install.state.watch import Watch
+from rawr_install.state.system import Filesystem
+from rawr_install.state.takeover import Watch
 from tests.state.conftest import (
     DEAD_PID,
     LONG_AGO,
@@ -103,7 +103,7 @@ def between_close_and_removal(root: Path, within: Sequence[str] = ()) -> Iterato
 )
 def test_a_peer_that_has_closed_its_lock_and_not_yet_removed_it_holds_it(root: Path, within: Sequence[str]) -> None:
     with between_close_and_removal(root, within):
-        assert is_refused(root, WATCHED)
+        assert is_refused(root)
         assert state.inspect(root).lock_status == "held"
         with pytest.raises(RefusedError):
             unlock(root)
@@ -115,7 +115,7 @@ def test_a_peer_that_has_closed_its_lock_and_not_yet_removed_it_holds_it(root: P
 def test_a_peer_stopped_between_close_and_removal_holds_its_lock_at_any_age(root: Path) -> None:
     with between_close_and_removal(root):
         os.utime(lock_file(root), (1, 1))
-        assert is_refused(root, WATCHED)
+        assert is_refused(root)
 
 
 @needs_containers
@@ -182,9 +182,9 @@ def test_a_pid_was_used_again_only_if_its_process_started_after_the_lock_was_tak
         with subprocess.Popen(["sleep", "60"]) as heir:
             assert heir.pid == pid
             began = time.monotonic()
-            print(mutate(root).takeover, time.monotonic() - began >= 2.0)
+            print(mutate(root).takeover, time.monotonic() - began >= 0.2)
             leave_lock(root, lease_of(pid, now()))
-            print(is_refused(root, {WATCHED}))
+            print(is_refused(root))
             heir.kill()
         """,
         *CONTAINER,
@@ -192,7 +192,7 @@ def test_a_pid_was_used_again_only_if_its_process_started_after_the_lock_was_tak
     assert done.stdout.splitlines() == ["its process id was used again True", "True"], done.stderr
 
 
-def test_a_kernel_thread_never_was_a_peer(root: Path, short_grace: None) -> None:
+def test_a_kernel_thread_never_was_a_peer(root: Path) -> None:
     name = Path("/proc/2/comm")
     if not name.exists() or name.read_text() != "kthreadd\n":
         pytest.skip("needs a /proc that shows kernel threads")
@@ -201,9 +201,7 @@ def test_a_kernel_thread_never_was_a_peer(root: Path, short_grace: None) -> None
 
 
 @needs_proc
-def test_an_older_process_that_has_the_pid_holds_it_for_a_minute_unless_it_is_stopped(
-    root: Path, short_grace: None
-) -> None:
+def test_an_older_process_that_has_the_pid_holds_it_for_a_minute_unless_it_is_stopped(root: Path) -> None:
     with sleeper() as pid:
         time.sleep(0.02)
         leave_lock(root, lease_of(pid, now()), age=50)
@@ -219,7 +217,7 @@ def test_an_older_process_that_has_the_pid_holds_it_for_a_minute_unless_it_is_st
 def test_a_dead_peers_lock_is_not_taken_at_first_sight(root: Path) -> None:
     leave_lock(root, lease_of(DEAD_PID))
     began = time.monotonic()
-    assert mutate(root).takeover == "its process is dead"
+    assert mutate(root, grace_period=2.0).takeover == "its process is dead"
     assert 2.0 <= time.monotonic() - began < 3.0
 
 
@@ -271,7 +269,7 @@ def test_waiters_watch_the_lock_while_they_queue(root: Path) -> None:
         timer = threading.Timer(1.6, head.kill)
         timer.start()
         # Had the watching begun with the turn, it would end after 3.6 seconds.
-        assert mutate(root, lock_timeout=3.3).takeover == "its process id was used again"
+        assert mutate(root, lock_timeout=3.3, grace_period=2.0).takeover == "its process id was used again"
         timer.join()
 
 
@@ -304,7 +302,7 @@ def test_a_holder_on_another_kernel_is_waited_for_on_both_sides(root: Path, tmp_
     ],
 )
 def test_a_lease_of_ours_without_a_beacon_goes_by_a_pid_of_our_own_namespace_alone(
-    root: Path, short_grace: None, made: dict[str, object], proof: str
+    root: Path, made: dict[str, object], proof: str
 ) -> None:
     leave_lock(root, ours(DEAD_PID, **{"beacon": False, **made}))  # type: ignore[arg-type]
     if proof:
@@ -316,7 +314,7 @@ def test_a_lease_of_ours_without_a_beacon_goes_by_a_pid_of_our_own_namespace_alo
 @needs_proc
 def test_a_lease_of_ours_without_a_beacon_whose_pid_was_used_again_is_taken(root: Path) -> None:
     with sleeper() as pid:
-        began = processes.start_ticks(pid)
+        began = system.start_ticks(pid)
         for at, start in ((LONG_AGO, began), (now(), began - 1)):  # one alone may come of a clock that was set
             leave_lock(root, ours(pid, at, beacon=False, start=start))
             assert is_refused(root)
@@ -325,13 +323,13 @@ def test_a_lease_of_ours_without_a_beacon_whose_pid_was_used_again_is_taken(root
 
 
 @pytest.mark.slow
-def test_a_lease_of_another_host_is_taken_by_age_alone_and_only_after_two_seconds(root: Path) -> None:
+def test_a_lease_of_another_host_is_taken_by_age_alone_and_only_when_watched(root: Path) -> None:
     leave_lock(root, ours(DEAD_PID, host="another host", boot="another boot"), age=50)
-    assert is_refused(root, WATCHED)
+    assert is_refused(root)
     leave_lock(root, ours(DEAD_PID, host="another host", boot="another boot"), age=60)
     began = time.monotonic()
     assert mutate(root).takeover == "old, and its holder cannot be asked from here"
-    assert time.monotonic() - began >= 2.0
+    assert time.monotonic() - began >= 0.2
 
 
 # -- the clock of the folder --------------------------------------------------------
@@ -341,11 +339,10 @@ def test_a_lease_of_another_host_is_taken_by_age_alone_and_only_after_two_second
 def test_a_locks_age_is_told_by_the_folders_clock_not_by_ours(
     root: Path, monkeypatch: pytest.MonkeyPatch, off: float
 ) -> None:
-    monkeypatch.setattr("rawr_install.state.holder.GRACE", 0.2)
     truth = time.time
     monkeypatch.setattr(time, "time", lambda: truth() + off)
     elsewhere = ours(DEAD_PID, host="another host", boot="another boot")
-    watch = lambda: Watch(Place(str(folder(root)), Volume(local=False)))  # noqa: E731
+    watch = lambda: Watch(Directory(str(folder(root)), Filesystem(local=False)), grace_period=0.2)  # noqa: E731
     leave_lock(root, elsewhere, age=10)
     assert watch().prove(0.6)[1] == ""
     leave_lock(root, elsewhere, age=90)
@@ -374,7 +371,7 @@ def test_through_fuse_a_peer_that_has_its_old_lock_open_is_waited_for(root: Path
 @pytest.mark.slow
 def test_through_fuse_nobody_is_said_to_have_a_lock_closed(root: Path, through_fuse: Path) -> None:
     with leave_lock(root, "").open("ab"):  # its maker has it open on the folder itself
-        watch = Watch(Place(str(folder(through_fuse)), filesystem.volume_of(str(folder(through_fuse)))))
+        watch = Watch(Directory.at(str(folder(through_fuse))))
         assert watch.prove(WATCHED)[1] == ""
 
 
@@ -397,13 +394,13 @@ def test_where_a_server_gives_the_leases_a_refused_one_says_nothing(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts = root / "mountinfo"
-    monkeypatch.setattr(filesystem, "MOUNTINFO", str(mounts))
+    monkeypatch.setattr(system, "MOUNTINFO", str(mounts))
     with leave_lock(root, lease_of(DEAD_PID)).open("ab"):
-        found = holders.look(str(lock_file(root)))
+        found = holders.read_lease(str(lock_file(root)))
         assert found is not None
         for kind, answer in (("ext4", True), ("fuse.sshfs", True), ("nfs4", None), ("cifs", None)):
             mounts.write_text(f"1 0 8:1 / / rw - {kind} /dev/a rw\n")
-            assert holders.is_open(found, filesystem.volume_of(str(folder(root)))) is answer
+            assert holders.is_open(found, system.filesystem_of(str(folder(root)))) is answer
         found.close()
 
 
@@ -440,10 +437,10 @@ def test_who_opens_the_lock_while_we_ask_for_a_lease_kills_nobody(root: Path) ->
     path = leave_lock(root, lease_of(DEAD_PID))
     code = f"""
         import os
-        from rawr_install.state import processes
+        from rawr_install.state import system
         fd = os.open({str(path)!r}, os.O_RDONLY)
         for _ in range(2):
-            processes.is_open_for_writing(fd)
+            system.is_open_for_writing(fd)
         print("lives")
     """
     over = threading.Event()

@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from rawr_install.errors import LockTimeoutError, RefusedError, StateCorruptError
-from rawr_install.state import directory, failpoints, filesystem, lease as leases, lock, store as state, takeover
-from rawr_install.state.lease import Lease, Place
+from rawr_install.state import failpoints, guard, lease, lock, store as state, system, takeover
+from rawr_install.state.directory import Directory
+from rawr_install.state.lease import Lease
 from rawr_install.state.recovery import unlock
+from rawr_install.state.system import Filesystem
 from tests.conftest import PROJECT
 from tests.state.conftest import (
     DEAD_PID,
@@ -31,7 +33,7 @@ from tests.state.conftest import (
     is_refused,
     lease_of,
     leave_lock,
-    litter,
+    leftovers,
     lock_file,
     mutate,
     needs_root,
@@ -70,7 +72,7 @@ def test_a_stopped_head_and_a_dead_holder_block_nobody(root: Path) -> None:
         stopped_head(root, head)
         killed_holder(root)
         made = mutate(root, lock_timeout=1.5)
-        assert (made.takeover, made.degraded) == ("its beacon is out", ("the head of the queue does not move",))
+        assert (made.takeover, made.degraded) == ("its liveness lock is free", ("the head of the queue does not move",))
         head.signal(signal.SIGCONT)
         assert head.report()["errors"] == []
     assert enabled(root) == ["head", "mine"]
@@ -90,12 +92,12 @@ def test_a_stopped_head_and_a_dead_peer_block_nobody_for_a_whole_timeout(root: P
 def test_a_timeout_calls_no_dead_process_the_holder(root: Path) -> None:
     leave_lock(root, lease_of(DEAD_PID))
     with pytest.raises(LockTimeoutError) as caught:
-        mutate(root, lock_timeout=0.3)
+        mutate(root, lock_timeout=0.3, grace_period=2.0)
     assert f"held by process {DEAD_PID}" not in caught.value.message
     assert f"process {DEAD_PID}, which does not run here" in caught.value.message
 
 
-def test_of_two_takers_one_waits_until_the_other_is_done(root: Path, short_grace: None) -> None:
+def test_of_two_takers_one_waits_until_the_other_is_done(root: Path) -> None:
     # Were both let on, the rename of the one stopped here would catch the next holder's lease, and its put-back give
     # that one a second life beside a third holder.
     leave_lock(root, lease_of(DEAD_PID))
@@ -115,13 +117,13 @@ def test_an_old_lock_that_somebody_has_just_touched_gets_the_time_to_settle_from
     # A peer may be about to remove it, and whoever touched it may have died since.
     leave_lock(root, ours(DEAD_PID))
     judged: list[float] = []
-    once_at("judged", lambda: judged.append(time.monotonic()))
+    once_at("proven", lambda: judged.append(time.monotonic()))
     began = time.monotonic()
     assert mutate(root).takeover
     assert judged[0] - began >= takeover.SETTLE
 
 
-def test_a_lease_caught_by_mistake_whose_owner_has_gone_is_not_put_back(root: Path) -> None:
+def test_a_lease_caught_by_mistake_whose_owner_has_gone_is_not_restored(root: Path) -> None:
     killed_holder(root)
     with Actor.python() as successor:
 
@@ -135,16 +137,16 @@ def test_a_lease_caught_by_mistake_whose_owner_has_gone_is_not_put_back(root: Pa
             successor.signal(signal.SIGKILL)
             successor.wait_dead()
 
-        acts, met = {"matched": replace, "aside": kill}, []
+        acts, met = {"matched": replace, "renamed": kill}, []
 
         def reached(point: str) -> None:
             met.append(point)
             acts.pop(point, lambda: None)()
 
-        failpoints.hook = reached
+        failpoints.handler = reached
         assert mutate(root).changed
-    assert met.count("judged") == 1  # put back, it would have been judged once more
-    assert litter(root) == []
+    assert met.count("proven") == 1  # put back, it would have been judged once more
+    assert leftovers(root) == []
 
 
 def test_a_lease_of_an_attempt_that_this_process_gave_up_is_taken_away(root: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_lease_of_an_attempt_that_this_process_gave_up_is_taken_away(root: Pat
 
 
 def test_a_lease_that_this_process_has_is_not_taken_away(root: Path) -> None:
-    mine = Lease(Place(str(folder(root)), filesystem.Volume()))
+    mine = Lease(Directory(str(folder(root)), Filesystem()))
     mine.prepare()
     leave_lock(root, ours(os.getpid(), now(), beacon=False, token=mine.token))
     assert is_refused(root)
@@ -166,8 +168,8 @@ def test_a_lease_that_this_process_has_is_not_taken_away(root: Path) -> None:
 def test_unlock_puts_back_a_lock_that_came_where_something_else_was(root: Path) -> None:
     with leave_lock(root, lease_of(os.getpid(), now())).open("ab"):
         before = inode(lock_file(root))
-        assert not takeover.set_aside(Place(str(folder(root)), filesystem.Volume()))
-        assert inode(lock_file(root)) == before and litter(root) == ["state.lock"]
+        assert not takeover.move_away(Directory(str(folder(root)), Filesystem()))
+        assert inode(lock_file(root)) == before and leftovers(root) == ["state.lock"]
 
 
 def test_unlock_does_nothing_without_the_turn(root: Path) -> None:
@@ -211,8 +213,8 @@ def test_whoever_finds_its_temporary_name_taken_leaves_the_file_to_its_owner(
 ) -> None:
     # Two containers may have the same pid, and here even the same random numbers.
     monkeypatch.setattr(os, "urandom", lambda length: b"7" * length)
-    place = Place(str(folder(root)), filesystem.Volume(), unnamed=False)
-    one, other = Lease(place), Lease(place)
+    directory = Directory(str(folder(root)), Filesystem(), unnamed=False)
+    one, other = Lease(directory), Lease(directory)
     one.prepare()
     with pytest.raises(FileExistsError):
         other.prepare()
@@ -335,7 +337,7 @@ def test_over_sshfs_changes_are_made_and_none_is_lost(root: Path, through_sshfs:
     began = time.monotonic()
     assert mutate(through_sshfs).changed  # once each waited for itself, since a name has another inode than its file
     assert time.monotonic() - began < 4
-    assert litter(root) == []
+    assert leftovers(root) == []
     with crowd(*["python"] * 4) as actors:
         roots = [through_sshfs, through_sshfs, root, root]
         commands = [
@@ -354,13 +356,13 @@ def test_over_sshfs_an_attempt_that_is_given_up_leaves_no_lock(root: Path, throu
 
     with pytest.raises(RuntimeError):
         mutate(through_sshfs, fail)
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 def test_what_a_server_did_and_did_not_tell_is_found_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFS may carry a link out, lose the answer, and say to the same request, sent again, that the name is taken."""
-    known = directory.folder_at(str(folder(root)))
-    monkeypatch.setattr(known.place, "volume", filesystem.Volume(local=False))
+    directory = guard.guard_of(str(folder(root))).directory
+    monkeypatch.setattr(directory, "filesystem", Filesystem(local=False))
     link, sent = os.link, []
 
     def twice(*words: object, **more: object) -> None:
@@ -369,15 +371,16 @@ def test_what_a_server_did_and_did_not_tell_is_found_out(root: Path, monkeypatch
             sent.append(1)
             raise FileExistsError(errno.EEXIST, "File exists")
 
-    monkeypatch.setattr(leases.os, "link", twice)
+    monkeypatch.setattr(lease.os, "link", twice)
     assert mutate(root, lock_timeout=1.0).attempts == 1
-    assert litter(root) == []
+    assert leftovers(root) == []
 
 
 def test_what_a_networks_cache_says_of_a_name_is_not_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """sshfs keeps what it knows of a name for 20 seconds; only the attempt asks the server."""
-    monkeypatch.setattr(directory.folder_at(str(folder(root))).place, "volume", filesystem.Volume(local=False))
-    monkeypatch.setattr(lock, "_standing", lambda _path: (1, 1))
+    directory = guard.guard_of(str(folder(root))).directory
+    monkeypatch.setattr(directory, "filesystem", Filesystem(local=False))
+    monkeypatch.setattr(lock, "_version", lambda _path: (1, 1))
     leave_lock(root, lease_of(os.getpid(), now()))
     once_at("busy", lock_file(root).unlink)
     assert mutate(root, lock_timeout=1.0).changed
@@ -394,8 +397,8 @@ def test_some_file_systems_of_this_machine_look_otherwise(
 ) -> None:
     mounts = root / "mountinfo"
     mounts.write_text(f"1 0 8:1 / / rw - {kind} /dev/a rw\n")
-    monkeypatch.setattr(filesystem, "MOUNTINFO", str(mounts))
-    assert filesystem.volume_of(str(root)).local is local
+    monkeypatch.setattr(system, "MOUNTINFO", str(mounts))
+    assert system.filesystem_of(str(root)).local is local
 
 
 def test_in_a_chroot_a_block_device_is_of_this_machine_and_anything_else_may_be_anybodys(
@@ -403,10 +406,10 @@ def test_in_a_chroot_a_block_device_is_of_this_machine_and_anything_else_may_be_
 ) -> None:
     mounts = root / "mountinfo"
     mounts.write_text("1 0 0:5 / /proc rw - proc proc rw\n")  # no line leads to the folder
-    monkeypatch.setattr(filesystem, "MOUNTINFO", str(mounts))
+    monkeypatch.setattr(system, "MOUNTINFO", str(mounts))
     on_disk = os.major(root.stat().st_dev) != 0
-    assert filesystem.volume_of(str(root)).local is on_disk
-    assert not filesystem.volume_of("/dev").local or os.major(os.stat("/dev").st_dev) != 0
+    assert system.filesystem_of(str(root)).local is on_disk
+    assert not system.filesystem_of("/dev").local or os.major(os.stat("/dev").st_dev) != 0
 
 
 # -- what is said ---------------------------------------------------------------------
@@ -432,9 +435,9 @@ def test_whoever_meets_a_lock_of_another_kernel_leaves_word_for_both_sides(root:
 
 
 def test_what_is_on_this_kernel_or_of_an_earlier_boot_makes_no_folder_shared(root: Path) -> None:
-    for lease in (ours(DEAD_PID, host="a container"), ours(DEAD_PID, boot="another boot")):
-        leave_lock(root, lease)
-        assert mutate(root, add(lease)).takeover
+    for left in (ours(DEAD_PID, host="a container"), ours(DEAD_PID, boot="another boot")):
+        leave_lock(root, left)
+        assert mutate(root, add(left)).takeover
     assert state.inspect(root).shared is None
 
 

@@ -21,11 +21,11 @@ pytestmark = needs_masking
 JUDGE = """
 import fcntl, sys
 del fcntl.F_SETLEASE
-from rawr_install.state import filesystem, holder
-found = holder.look(sys.argv[1])
-is_open = holder.is_open(found, filesystem.volume_of(sys.argv[1]))
+from rawr_install.state import holder, system
+found = holder.read_lease(sys.argv[1])
+is_open = holder.is_open(found, system.filesystem_of(sys.argv[1]))
 assert is_open is None, is_open
-print(holder.judge(found, holder.Watched(is_open, steady=3.0, age=float(sys.argv[2]))))
+print(holder.stale_reason(found, holder.Observation(is_open, steady=3.0, age=float(sys.argv[2]))))
 """
 ACQUIRED, BEFORE, AFTER = "2030-01-31T10:00:00.500Z", "Thu Jan 31 09:59:59 2030", "Thu Jan 31 10:00:01 2030"
 OLD, YOUNG = 61, 10

@@ -21,7 +21,7 @@ PATIENCE = 60
 SOON = state.RepoStateMutationOptions(durable=False, lock_timeout=4)
 START = """
 import os, signal, sys, threading, time
-from rawr_install.state import failpoints as hooks, store as state
+from rawr_install.state import failpoints, store as state
 from rawr_install.errors import RawrError
 root = sys.argv[1]
 LONG = state.RepoStateMutationOptions(lock_timeout=600, durable=False)
@@ -38,7 +38,7 @@ def say(word):
     os.write(1, f"{word}\\n".encode())
 """
 WAIT = """
-hooks.hook = lambda point: say("waiting") if point == "busy" else None
+failpoints.handler = lambda point: say("waiting") if point == "busy" else None
 """
 
 
@@ -107,7 +107,7 @@ def test_a_signal_handler_that_raises_ends_the_wait_and_the_lock_can_be_used_aga
         "signal.signal(signal.SIGUSR1, give_up)\n" + WAIT + "try:\n"
         "    state.mutate_repo_state_atomically(root, add('x'), LONG)\n"
         "except RuntimeError as error:\n    say(error)\n"
-        "hooks.hook = None\nsys.stdin.readline()\n"
+        "failpoints.handler = None\nsys.stdin.readline()\n"
         "say(state.mutate_repo_state_atomically(root, add('again'), LONG).attempts)"
     )
     with program(code, tmp_path) as waiter:
@@ -126,7 +126,7 @@ def test_a_signal_handler_that_raises_ends_the_wait_and_the_lock_can_be_used_aga
 @pytest.mark.parametrize("point", ["busy", "queued"])
 def test_the_interpreter_exits_while_a_thread_waits(tmp_path: Path, holder: Actor, point: str) -> None:
     code = (
-        f"here = threading.Event()\nhooks.hook = lambda point: here.set() if point == {point!r} else None\n"
+        f"here = threading.Event()\nfailpoints.handler = lambda point: here.set() if point == {point!r} else None\n"
         "wait = lambda: state.mutate_repo_state_atomically(root, add('x'), LONG)\n"
         "threading.Thread(target=wait, daemon=True).start()\n"
         "here.wait(); time.sleep(0.05); say('leaving')"

@@ -175,12 +175,12 @@ def check(root: Path, before: set[str], ended: Ended, where: str) -> None:
     # Less than the two seconds after which a doubtful lock is taken: a dead holder of ours must leave no doubt.
     state.mutate_repo_state_atomically(root, add_next, state.RepoStateMutationOptions(durable=False, lock_timeout=1.5))
     assert enabled(root) == after | {"next"}, where
-    litter = {
+    leftovers = {
         name
         for name in os.listdir(root / ".rawr/state")
         if not re.fullmatch(r"state\.(json|guard|last-good\.json)", name)
     }
-    assert not litter, (where, litter)
+    assert not leftovers, (where, leftovers)
 
 
 def add_next(found: state.RepoState) -> state.RepoState:

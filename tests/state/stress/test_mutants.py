@@ -15,7 +15,7 @@ from tests.support.peers.actors import needs_node
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts/mutants_state"
-QUICK = ("no beacon", "no first commit check", "no second commit check", "no put-back")
+QUICK = ("no liveness lock", "no first commit check", "no second commit check", "not restored")
 
 
 def load() -> ModuleType:

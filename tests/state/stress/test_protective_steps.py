@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install.state import failpoints as hooks, store as state
+from rawr_install.state import failpoints, store as state
 from tests.support.peers.actors import Actor, needs_node
 
 NOT_DURABLE = state.RepoStateMutationOptions(durable=False, lock_timeout=30)
@@ -54,14 +54,14 @@ def hooked(**actions: object) -> Iterator[None]:
         if callable(action):
             action()
 
-    hooks.hook = hook
+    failpoints.handler = hook
     try:
         yield
     finally:
-        hooks.hook = None
+        failpoints.handler = None
 
 
-def test_the_second_waiter_queues_at_the_turnstile_and_leaves_the_lease_to_the_first(tmp_path: Path) -> None:
+def test_the_second_waiter_queues_at_the_fair_lock_and_leaves_the_lease_to_the_first(tmp_path: Path) -> None:
     with Actor.python() as holder, Actor.python() as first, Actor.python() as second:
         holder.send("hold", tmp_path, ms=3_600_000)
         holder.expect("held")
@@ -87,7 +87,7 @@ def test_a_peers_removal_under_way_gets_the_time_to_finish_before_we_take_an_old
         peer.send("enable", tmp_path, ids=["peer"], stop="judged")
         assert peer.expect("stopped")["point"] == "judged"
         peer.wait_stopped()
-        go_on = {point: lambda: peer.signal(signal.SIGCONT) for point in ("hazard", "leased")}
+        go_on = {point: lambda: peer.signal(signal.SIGCONT) for point in ("fencing", "leased")}
         with hooked(**go_on):
             result = mutate(tmp_path, pause=0.3)
         assert peer.report()["acked"] == ["peer"]
@@ -96,7 +96,7 @@ def test_a_peers_removal_under_way_gets_the_time_to_finish_before_we_take_an_old
 
 
 @needs_node
-def test_a_living_lease_caught_by_a_takeover_is_put_back(tmp_path: Path, lock: Path) -> None:
+def test_a_living_lease_caught_by_a_takeover_is_restored(tmp_path: Path, lock: Path) -> None:
     leave(lock, age=0)
     with Actor.node() as peer:
 
@@ -113,7 +113,7 @@ def test_a_living_lease_caught_by_a_takeover_is_put_back(tmp_path: Path, lock: P
 
 
 @needs_node
-def test_a_lease_that_changed_after_the_judgement_is_not_even_moved(tmp_path: Path, lock: Path) -> None:
+def test_a_lease_that_changed_after_the_proof_is_not_even_moved(tmp_path: Path, lock: Path) -> None:
     leave(lock, age=0)
     moved: list[str] = []
     with Actor.node() as peer:
@@ -123,7 +123,7 @@ def test_a_lease_that_changed_after_the_judgement_is_not_even_moved(tmp_path: Pa
             peer.send("hold", tmp_path, ms=300, ids=["peer"])
             peer.expect("held")
 
-        with hooked(fenced=revive, aside=lambda: moved.append("aside")):
+        with hooked(fenced=revive, aside=lambda: moved.append("renamed")):
             mutate(tmp_path)
         assert peer.report()["acked"] == ["peer"]
     assert not moved and enabled(tmp_path) == ["mine", "peer"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rawr_install.state import failpoints as hooks, store as state
+from rawr_install.state import failpoints, store as state
 from tests.support.peers.actors import Actor, needs_node
 
 pytestmark = pytest.mark.slow
@@ -41,11 +41,11 @@ def at(point: str, action: Callable[[], None]) -> Iterator[None]:
             done.append(point)
             action()
 
-    hooks.hook = hook
+    failpoints.handler = hook
     try:
         yield
     finally:
-        hooks.hook = None
+        failpoints.handler = None
     assert done, f"{point} was never reached"
 
 

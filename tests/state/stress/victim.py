@@ -8,6 +8,7 @@ what it said. Python's own start-up is paid once and is never part of a trace.
 
 from __future__ import annotations
 
+import datetime  # noqa: F401 - what reading another's lock loads
 import gc
 import json
 import os

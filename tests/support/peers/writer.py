@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from rawr_install.errors import RawrError
-from rawr_install.state import failpoints as hooks, store as state
+from rawr_install.state import failpoints, store as state
 from tests.support.peers.strategies import STRATEGIES
 
 Enabled = Callable[[list[str]], list[str]]
@@ -160,7 +160,7 @@ VERBS: dict[str, Callable[[dict[str, Any], Report], None]] = {
 
 
 def obey(command: dict[str, Any]) -> None:
-    hooks.hook = at_point(command) if {"stop", "crash"} & command.keys() else None
+    failpoints.handler = at_point(command) if {"stop", "crash"} & command.keys() else None
     time.sleep(max(0.0, command.get("at", 0) - time.monotonic()))
     report = Report()
     VERBS[command["verb"]](command, report)

@@ -1,8 +1,12 @@
-"""What the kernel knows of processes: is one alive, since when, and does any have a file open.
+"""What the kernel knows of processes and file systems: who lives, since when, has what open or locked; what is local.
 
 Answers are True, False, or None for "cannot be known from here", which is never
 a no: ``/proc`` shows a process only what it may see (``hidepid``, containers), and
 macOS has none. Nothing here raises.
+
+A kernel lock on a network file system may be kept by a server, by nobody, or
+not reach the other machines; proof of life through it would be no proof. Through
+FUSE nobody sees who has the file behind it open.
 """
 
 from __future__ import annotations
@@ -11,10 +15,16 @@ import errno
 import fcntl
 import math
 import os
-import signal
 import time
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
+
+MOUNTINFO = "/proc/self/mountinfo"
+_LOCAL = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "ramfs", "overlay", "f2fs", "bcachefs", "jfs"}
+_LOCAL |= {"reiserfs", "nilfs2", "vfat", "exfat", "ntfs3", "apfs", "hfs", "ecryptfs", "ubifs", "fuse.fuse-overlayfs"}
+# There fcntl(2) refuses a read lease with EAGAIN wherever the server has delegated nothing, whoever has the file open.
+_SERVED = {"nfs4", "cifs", "smb3"}
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, fixed since Linux 3.8
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD in proc(5)'s flags
@@ -30,7 +40,7 @@ def boot_id() -> str:
 
 
 @lru_cache(maxsize=1)
-def host() -> str:
+def this_host() -> str:
     """The name of this machine."""
     return os.uname().nodename
 
@@ -128,10 +138,12 @@ def is_open_for_writing(fd: int) -> bool | None:
     """
     if not hasattr(fcntl, "F_SETLEASE"):  # macOS
         return None
+    from signal import SIGURG
+
     try:
         # Whoever opens the file before we have given the lease back makes the kernel send SIGIO, which kills; F_UNLCK
         # forgets the choice of another signal.
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETSIG, SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:  # EACCES: another user's file; EINVAL: no leases here
@@ -139,8 +151,18 @@ def is_open_for_writing(fd: int) -> bool | None:
     return False
 
 
+def lock_holder(info: os.stat_result) -> int | None:
+    """The process that holds a flock on the file, by Linux's /proc/locks (proc(5)).
+
+    None elsewhere, for one of another container, and for file systems that report another device there (btrfs).
+    """
+    file = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
+    held = (line.split() for line in _read("/proc/locks").splitlines())
+    return next((int(words[4]) for words in held if words[1:2] == ["FLOCK"] and words[5:6] == [file]), 0) or None
+
+
 def anyone_has_open(info: os.stat_result, except_fd: int = -1, first: int = 0) -> bool | None:
-    """Whether any process has the file open, by ``/proc`` where it shows all of them; ``except_fd`` is our own look.
+    """Whether any process has the file open, by ``/proc`` where it shows all of them; ``except_fd`` is ours.
 
     A process that may not be looked into leaves the answer open only if it runs as the file's owner: others did not
     create it. ``first`` is the likeliest: if it is not known to have it closed, nobody else is asked.
@@ -169,8 +191,8 @@ def _has_open(pid: int, identity: tuple[int, int], except_fd: int) -> bool | Non
         names = os.listdir(f"/proc/{pid}/fd")
     except OSError:
         return False if is_dead(pid) else None  # ENOENT while it lives: hidepid, ProtectProc
-    mine = str(except_fd) if pid == os.getpid() else ""
-    return any(_identity(f"/proc/{pid}/fd/{name}") == identity for name in names if name != mine)
+    own = str(except_fd) if pid == os.getpid() else ""
+    return any(_identity(f"/proc/{pid}/fd/{name}") == identity for name in names if name != own)
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -195,9 +217,9 @@ def _stat_fields(pid: int) -> list[str]:
     return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
-def _listed(folder: str) -> list[str]:
+def _listed(path: str) -> list[str]:
     try:
-        return os.listdir(folder)
+        return os.listdir(path)
     except OSError:
         return []
 
@@ -208,3 +230,70 @@ def _read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+# -- file systems ------------------------------------------------------------------
+
+
+class Filesystem(NamedTuple):
+    """``local``: of this machine alone. ``leases``: the kernel refuses a read lease only while the file is open."""
+
+    local: bool = True
+    leases: bool = True
+
+
+def filesystem_of(directory: str) -> Filesystem:
+    """What the file system of the real path ``directory`` can be believed; local where the system does not tell."""
+    try:
+        with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+            name = filesystem_type(directory, file.read())
+        # In a chroot no mount leads there: a block device is of this machine, what has none may be anybody's.
+        local = name in _LOCAL or (not name and os.major(os.stat(directory).st_dev) != 0)
+        return Filesystem(local, leases=name not in _SERVED)
+    except OSError:
+        return Filesystem()
+
+
+def time_at(directory: str, filesystem: Filesystem) -> float:
+    """The time in the directory, in seconds since the epoch, by the clock that stamps its files.
+
+    On another machine that clock may go otherwise than ours: there it is the time stamp of a file made to ask for it.
+    """
+    if filesystem.local:
+        return time.time()
+    try:
+        return _mtime_of_a_new_file(f"{directory}/state.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    except OSError:  # then nothing can be taken there, either
+        return time.time()
+
+
+def _mtime_of_a_new_file(name: str) -> float:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        return os.fstat(fd).st_mtime
+    finally:
+        os.close(fd)
+        os.unlink(name)
+
+
+def filesystem_type(directory: str, mountinfo: str) -> str:
+    """The file system type of the last mount on the way to ``directory`` (proc(5), mountinfo)."""
+    best, name = -1, ""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split(" ")
+        point = _unescape(fields[4]) if len(fields) > 4 else ""
+        # Later mounts on the same point cover earlier ones.
+        if point and len(point) >= best and _is_under(directory, point):
+            best, name = len(point), right.split(" ")[0]
+    return name
+
+
+def _is_under(path: str, point: str) -> bool:
+    return path == point or path.startswith(point.rstrip(os.sep) + os.sep)
+
+
+def _unescape(text: str) -> str:
+    for code in ("\\040", "\\011", "\\012", "\\134"):
+        text = text.replace(code, chr(int(code[1:], 8)))
+    return text
