@@ -40,7 +40,7 @@ def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: 
     """
     if print_hook:
         text = hook_file(print_hook)
-        return Result({"hook": print_hook, "script": text}, text.splitlines())
+        return Result({"hook": print_hook, "script": text, "changed": False}, text.splitlines())
     if hook is None:
         done = _refresh(None, dry_run)
         return Result(_shown(done), _lines(done), list(done.notes))
@@ -54,7 +54,8 @@ def refresh(hook: tuple[str, str, str] | None, print_hook: str | None, dry_run: 
 
 
 def _shown(done: Refreshed) -> dict[str, object]:
-    return {"acted": done.reason == "refreshed", **to_json(done)}
+    acted = done.reason == "refreshed"
+    return {"acted": acted, "changed": acted and bool(done.steps), **to_json(done)}
 
 
 def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
@@ -70,7 +71,9 @@ def _shrugged(error: Exception) -> Result:
     known = error if isinstance(error, RawrError) else unexpected(error)
     way_out = remedy_text(known)
     said = f"not refreshed: {known.message} [{known.code}]" + (f"; try: {way_out}" if way_out else "")
-    return Result({"acted": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"])
+    return Result(
+        {"acted": False, "changed": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"]
+    )
 
 
 def _lines(done: Refreshed) -> list[str]:

@@ -114,7 +114,9 @@ class Run:
     def end(self, error: BaseException | None = None) -> None:
         """Record the end, once, if there is one to record; never raises."""
         error = error or self.failure
-        if self._ended or self.forgotten or (not error and not self._begun and self.unchanged):
+        # Wrong words are found before anything is done, and what found everything in place did nothing.
+        idle = getattr(error, "code", "") == "USAGE" if error else self.unchanged
+        if self._ended or self.forgotten or (idle and not self._begun):
             return
         self._ended = True
         self.begin()
@@ -123,12 +125,16 @@ class Run:
         status = "failed" if error else "completed"
         if error:
             output["code"] = _code_of(error)
-        self._say(f"run.{status}", status, self.started + milliseconds, str(error) if error else None, output)
+        self._say(f"run.{status}", status, self.started + milliseconds, error, output)
 
-    def _say(self, kind: str, status: str, moment: int, detail: str | None = None, output: object = None) -> None:
+    def _say(
+        self, kind: str, status: str, moment: int, error: BaseException | None = None, output: object = None
+    ) -> None:
         try:
+            from rawr_install.events.redaction import redacted
             from rawr_install.events.telemetry import NOT_GIVEN, CreateDeskEventInput, create_desk_event
 
+            detail = redacted(str(error), self.workflow) if error else None
             payload = NOT_GIVEN if output is None else output
             made = CreateDeskEventInput(self.id, self.workflow, kind, status, detail=detail, payload=payload)
             parent = trace_parent(os.environ)
