@@ -74,10 +74,6 @@ class _Source:
         self.file = file
         self._pending = b""
 
-    def same_as(self, other: _Source) -> bool:
-        """Whether both are open on one file."""
-        return os.path.sameopenfile(self.file.fileno(), other.file.fileno())
-
     def lines(self) -> Iterator[Line]:
         """The whole lines that are there now."""
         size = os.fstat(self.file.fileno()).st_size
@@ -110,36 +106,51 @@ def read(path: str) -> Iterator[Line]:
 
 
 def follow(path: str) -> Generator[Line, None, None]:
-    """Every line there is, then each new one as it is written, across rotations; ends only by an exception."""
-    sources = _open_both(path)
-    current = sources.pop() if sources else None
-    for aside in sources:
-        yield from aside.close()
+    """Every line there is, then each new one as it is written, across rotations; ends only by an exception.
+
+    However many rotations come between two looks, nothing is lost that is still in one of the two files then.
+    """
+    sources: list[_Source] = []
     try:
         while True:
-            if current:
-                yield from current.lines()
-            newer = _open(path)
-            if newer and not (current and newer.same_as(current)):
-                yield from current.close() if current else ()
-                current = newer
-                continue
-            if newer:
-                newer.file.close()
+            found = [_known(source, sources) for source in _open_both(path)]
+            for dropped in (source for source in sources if source not in found):
+                yield from dropped.close()
+            sources = found
+            for source in sources:
+                yield from source.lines()
             time.sleep(_POLL_SECONDS)
     finally:
-        if current:
-            current.file.close()
+        for source in sources:
+            source.file.close()
+
+
+def _known(source: _Source, sources: Sequence[_Source]) -> _Source:
+    """The one of ``sources`` that is open on the same file, at the place to which it was read; else ``source``."""
+    for known in sources:
+        if os.path.sameopenfile(known.file.fileno(), source.file.fileno()):
+            source.file.close()
+            return known
+    return source
 
 
 def _open_both(path: str) -> list[_Source]:
-    # The current log first: a rotation between the two opens then shows as the
-    # same inode twice, and loses nothing once the new log is opened as well.
-    current, aside = _open(path), _open(path + ".1")
-    if current and aside and current.same_as(aside):
-        current.file.close()
-        current = _open(path)
-    return [source for source in (aside, current) if source]
+    """The log that was set aside, and the current one, as they stood at one moment."""
+    while True:
+        # The current one first: while its name is still its own, what was set aside is the one just before it.
+        current, aside = _open(path), _open(path + ".1")
+        found = [source for source in (aside, current) if source]
+        if current is None or _is_named(current, path):
+            return found
+        for source in found:
+            source.file.close()
+
+
+def _is_named(source: _Source, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(source.file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _open(path: str) -> _Source | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import shutil
 import threading
 from contextlib import closing
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from rawr_install.errors import UsageError
-from rawr_install.events import log as events, reader as eventlog
+from rawr_install.events import log as events, reader
 from rawr_install.events.reader import Choice, parse_since
 
 
@@ -24,7 +26,7 @@ def line(number: int, **words: Any) -> str:
 
 def numbers(path: Path) -> list[object]:
     """What a reader sees: an event's number, or the text of a line that is no event."""
-    return [found.event["number"] if found.event else found.text for found in eventlog.read(str(path))]
+    return [found.event["number"] if found.event else found.text for found in reader.read(str(path))]
 
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_bytes_that_are_no_utf8_do_not_stop_the_reader(tmp_path: Path) -> None:
 def test_a_foreign_file_without_line_ends_is_read_in_pieces(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x" * (1 << 20))
-    found = list(eventlog.read(str(path)))
+    found = list(reader.read(str(path)))
     assert sum(len(piece.text) for piece in found) == 1 << 20
     assert max(len(piece.text) for piece in found) <= 1 << 18
 
@@ -78,7 +80,7 @@ def test_a_foreign_file_without_line_ends_is_read_in_pieces(tmp_path: Path) -> N
 def test_a_rotation_between_the_two_opens_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(f"{line(1)}\n")
-    opened = eventlog._open
+    opened = reader._open
 
     def rotating(name: str) -> Any:
         # The rival is let in at the one instant that matters: between the two opens.
@@ -87,7 +89,7 @@ def test_a_rotation_between_the_two_opens_loses_nothing(tmp_path: Path, monkeypa
             path.write_text(f"{line(2)}\n")
         return opened(name)
 
-    monkeypatch.setattr(eventlog, "_open", rotating)
+    monkeypatch.setattr(reader, "_open", rotating)
     assert numbers(path) == [1, 2]
 
 
@@ -100,7 +102,7 @@ class Follower(threading.Thread):
         self.seen: list[object] = []
 
     def run(self) -> None:
-        with closing(eventlog.follow(str(self.path))) as lines:
+        with closing(reader.follow(str(self.path))) as lines:
             for found in lines:
                 self.seen.append(found.event["number"] if found.event else found.text)
                 if self.seen[-1] == self.last:
@@ -157,6 +159,33 @@ def test_following_goes_across_a_rotation(followed: Path) -> None:
     assert follower.seen == [1, 2, 3, 4]
 
 
+@pytest.mark.contract("C2", "reader.follow", "following goes across a rotation")
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_following_loses_nothing_that_is_still_in_the_files_however_often_they_rotate(
+    followed: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    chance, written, looks = random.Random(most), itertools.count(1), itertools.count()
+    there: set[object] = set()
+
+    def meanwhile(_seconds: float) -> None:
+        if next(looks) == 100:
+            raise TimeoutError
+        for _ in range(chance.randint(0, most)):
+            append(followed, *(f"{line(next(written))}\n" for _ in range(chance.randint(0, 3))))
+            followed.replace(f"{followed}.1")
+        append(followed, f"{line(next(written))}\n")
+        there.update(numbers(followed))
+
+    monkeypatch.setattr(reader.time, "sleep", meanwhile)
+    seen: list[object] = []
+    with pytest.raises(TimeoutError):
+        for found in reader.follow(str(followed)):
+            seen.append(found.event and found.event["number"])
+    assert seen == sorted(set(seen), key=int) and there <= set(seen)  # type: ignore[call-overload]
+    # Up to two rotations between two looks drop no file that was not being read.
+    assert most > 2 or seen == list(range(1, len(seen) + 1))
+
+
 def test_following_survives_a_log_that_is_emptied_by_hand(followed: Path) -> None:
     append(followed, f"{line(1)}\n{line(2)}\n")
     follower = Follower(followed, last=3)
@@ -177,12 +206,12 @@ def test_a_reader_beside_writers_sees_no_torn_line(log: Path) -> None:
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
-        whole = [found for found in eventlog.read(str(log)) if found.event is None]
+        whole = [found for found in reader.read(str(log)) if found.event is None]
         # The last line may be caught half written; no other one.
         assert len(whole) <= 2
     for writer in writers:
         writer.join()
-    assert all(found.event for found in eventlog.read(str(log)))
+    assert all(found.event for found in reader.read(str(log)))
 
 
 @pytest.mark.contract("C2", "reader.choice", "a choice takes by type and time")
