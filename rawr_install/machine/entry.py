@@ -21,6 +21,7 @@ from rawr_install.dispatch.program import read_head, shell_entry_version
 from rawr_install.dispatch.workspace import CLI_RELATIVE, cli_path, is_workspace
 
 SHIM, LINK = "shim", "bun-symlink"  # the two modes
+UNFILLED = b"\ntoolkit=''\n"  # the line of the shell entry that a copy's way back to its toolkit goes into
 INSTALLERS = (("/pipx/venvs/", "pipx"), ("/uv/tools/", "uv"))
 
 

@@ -16,7 +16,7 @@ from rawr_install.encoding import to_wire
 from rawr_install.errors import DispatchError, RefusedError
 from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to
-from rawr_install.machine.entry import LINK, SHIM, Entry, first_command
+from rawr_install.machine.entry import LINK, SHIM, UNFILLED, Entry, first_command
 from rawr_install.machine.facts import Facts, Instance, PathFacts
 from rawr_install.report import command_line
 
@@ -272,7 +272,7 @@ def _entry_change(
     entry = place.entry
     assert entry is not None and facts.shell_entry is not None
     wanted = facts.shell_entry if mode == SHIM else link_to(facts.instance.cli.path if facts.instance else "")
-    if place.state == wanted or _in_place(facts, request, mode, entry):
+    if place.state == wanted or _in_place(facts, request, mode, place):
         return ()
     if entry.managed:
         raise _managed(entry)
@@ -285,13 +285,16 @@ def _entry_change(
     return (Change("entry", entry.path, FOREIGN, wanted, place.backup_name),)
 
 
-def _in_place(facts: Facts, request: Request, mode: str, entry: Entry) -> bool:
+def _in_place(facts: Facts, request: Request, mode: str, place: PathFacts) -> bool:
     """Whether an entry that is not the one we would make does the same, and is not ours to bring up to date."""
+    entry = place.entry
+    assert entry is not None
     if mode == LINK:
         return facts.instance is not None and entry.instance == facts.instance.root
+    # A link to a shell entry is a package manager's, as is a file as it was shipped: its update renews it.
+    copied = request.bin_dir or UNFILLED not in place.state.data
     listed = any(item.path == entry.path for item in facts.records.receipt)
-    # A link to a shell entry is a package manager's, as is a file that we did not put there: its update renews it.
-    others = entry.link is not None or not (listed or request.bin_dir)
+    others = entry.link is not None or not (listed or copied)
     return entry.kind == "shim" and entry.executable and others
 
 

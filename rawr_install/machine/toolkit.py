@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from rawr_install.dispatch.program import examine, find
 from rawr_install.errors import RawrError
 from rawr_install.files import read_bytes
-from rawr_install.machine.entry import Entry
+from rawr_install.machine.entry import UNFILLED, Entry
 from rawr_install.machine.origin import reinstall
 
 SHIM_LIMIT = 16 * 1024
@@ -41,7 +41,7 @@ def shipped_file(name: str, folder: str, original: str = "") -> str:
 
 def fill_toolkit(script: bytes, program: str) -> bytes:
     """The script with its ``toolkit=''`` line naming ``program``, quoted for sh."""
-    return script.replace(b"\ntoolkit=''\n", b"\ntoolkit=" + os.fsencode(shlex.quote(program)) + b"\n", 1)
+    return script.replace(UNFILLED, b"\ntoolkit=" + os.fsencode(shlex.quote(program)) + b"\n", 1)
 
 
 def _toolkit_program() -> str:

@@ -186,6 +186,18 @@ def test_a_shim_that_we_installed_is_brought_up_to_date_and_one_that_we_did_not_
     assert data(machine.rawr_install("install", "--json"))["changed"] is False
 
 
+def test_a_copy_of_another_version_is_brought_up_to_date_also_where_no_receipt_lists_it(machine: Machine) -> None:
+    machine.rawr_install("install")
+    fresh = machine.entry.read_bytes()
+    machine.rawr_install("uninstall", "--yes", "--purge")
+    machine.entry.write_bytes(fresh.replace(b"\n_rawr_version='", b"\n_rawr_version='0."))
+    machine.entry.chmod(0o755)
+    assert data(machine.rawr_install("install", "--json"))["changed"] is True
+    assert machine.entry.read_bytes() == fresh
+    machine.rawr_install("rollback")
+    assert machine.entry.read_bytes() != fresh
+
+
 # -- where it goes ---------------------------------------------------------------------
 
 

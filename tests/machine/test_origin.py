@@ -96,6 +96,7 @@ def test_neither_install_nor_activate_runs_from_a_cache(machine: Machine, cached
     assert refused["details"]["remedy"]["argv"] == ["uv", "tool", "install", "git+https://example.org/x.git@v1"]
 
 
+@pytest.mark.slow
 def test_what_names_no_toolkit_runs_from_a_cache_and_so_does_all_in_the_tours_own_home(
     machine: Machine, cached: Path
 ) -> None:

@@ -102,11 +102,21 @@ def test_what_a_cache_holds_runs_but_is_not_installed_and_the_remedy_installs_it
     kind: type[Manager], machine: Machine, index: Path, wheel: Path
 ) -> None:
     manager, root = kind(machine, index), make_workspace(machine.folder / "ws")
-    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(index)}
+    settings, tools = machine.home / ".config/uv/uv.toml", machine.folder / "tools"
+    for folder in (settings.parent, tools):
+        folder.mkdir(parents=True)
+    settings.write_text(f'no-index = true\nfind-links = ["{index}"]\n')
+    for name in ("pipx", "uv", "uvx"):
+        (tools / name).symlink_to(Path(sys.executable).parent / name)
+    offline = {
+        "PATH": f"{manager.bin}:{tools}:{machine.env['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(index),
+    }
     offline |= {"UV_PYTHON": sys.executable, "PIPX_DEFAULT_PYTHON": sys.executable}
-    offline |= {"PATH": f"{manager.bin}:{os.path.dirname(sys.executable)}:{machine.env['PATH']}"}
     run = ("pipx", "run", "--spec", wheel) if kind is Pipx else ("uvx", "--from", wheel)
-    assert machine.run(*run, "rawr-install", "--version", env=offline).out == VERSION
+    started = machine.run(*run, "rawr-install", "--version", env=offline)
+    assert started.out == VERSION, started.err
     refused = machine.run(*run, "rawr-install", "install", "--json", cwd=root, env=offline)
     assert (refused.code, refused.json["error"]["code"]) == (1, "TOOLKIT_NOT_INSTALLED"), refused
     assert machine.run(*run, "rawr-install", "tour", env=offline).code == 0
