@@ -27,7 +27,10 @@ class Remedy(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What one check found. ``id`` is stable; ``status`` is one of :data:`STATUSES`."""
+    """What one check found. ``id`` is stable; ``status`` is one of :data:`STATUSES`.
+
+    ``cause`` is the id of the finding whose remedy mends this one as well, and is this one's.
+    """
 
     id: str
     status: str
@@ -35,6 +38,7 @@ class Finding(NamedTuple):
     evidence: Mapping[str, object] = MappingProxyType({})
     remedy: Remedy | None = None
     fixable: bool = False
+    cause: str | None = None
 
 
 class Span(NamedTuple):

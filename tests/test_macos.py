@@ -19,6 +19,7 @@ from pyfakefs.fake_filesystem_unittest import Patcher
 from rawr_install import atomic
 from rawr_install.dispatch import locate
 from rawr_install.doctor import diagnose as doctor
+from rawr_install.doctor.document import document
 from rawr_install.machine import probe
 from rawr_install.machine.facts import Facts
 from rawr_install.paths import Paths
@@ -73,20 +74,20 @@ def test_what_other_programs_share_lies_where_it_lies_on_every_platform(mac: Fak
 def test_a_pnpm_shim_in_the_library_is_reported(mac: FakeFilesystem) -> None:
     mac.create_file(SHIM, contents="#!/bin/sh\n", st_mode=0o100755)
     found = report(f"{HOME}/.bun/bin:/usr/bin")
-    assert (found.wire["pnpmRawrShimPath"], found.wire["pnpmRawrShimExists"]) == (SHIM, True)
+    assert (document(found)["pnpmRawrShimPath"], document(found)["pnpmRawrShimExists"]) == (SHIM, True)
     assert found.healthy and f"Stale pnpm shim exists at {SHIM}" in found.warnings
 
 
 def test_the_librarys_pnpm_folder_before_buns_shadows_rawr(mac: FakeFilesystem) -> None:
     mac.create_file(SHIM, contents="#!/bin/sh\n", st_mode=0o100755)
     found = report(f"{HOME}/Library/pnpm:{HOME}/.bun/bin:/usr/bin")
-    assert (found.wire["commandPath"], found.wire["pnpmBeforeBunInPath"]) == (SHIM, True)
+    assert (document(found)["commandPath"], document(found)["pnpmBeforeBunInPath"]) == (SHIM, True)
     assert not found.healthy
 
 
 def test_without_one_no_pnpm_shim_is_reported(mac: FakeFilesystem) -> None:
     found = report(f"{HOME}/.bun/bin:/usr/bin")
-    assert (found.healthy, found.wire["pnpmRawrShimExists"]) == (True, False)
+    assert (found.healthy, document(found)["pnpmRawrShimExists"]) == (True, False)
     assert not [warning for warning in found.warnings if "pnpm" in warning]
 
 
@@ -148,8 +149,8 @@ def test_names_that_differ_in_case_are_one_owner(mac: FakeFilesystem, owner: str
     facts = look(cwd)
     assert facts.instance is not None and facts.owner.real == facts.instance.root
     found = doctor.diagnose(facts)
-    assert found.wire["ownerMatchesCurrentInstanceByRealpath"] is True
-    assert found.wire["aliasInstanceSeamStatus"] == "owner-current-instance"
+    assert document(found)["ownerMatchesCurrentInstanceByRealpath"] is True
+    assert document(found)["aliasInstanceSeamStatus"] == "owner-current-instance"
     assert found.healthy and not [warning for warning in found.warnings if "checkout" in warning]
 
 

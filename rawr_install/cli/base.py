@@ -37,7 +37,7 @@ class Result(NamedTuple):
     """
 
     data: object = None
-    lines: Sequence[Line] = ()
+    lines: Iterable[Line] = ()  # only gone through where they are printed
     warnings: Sequence[str] = ()
     error: RawrError | None = None
     told: bool = False  # the lines tell the warnings themselves

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,13 +14,13 @@ from rawr_install.cli.terminal import stdout
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.events.log import Run
 from rawr_install.paths import Paths
+from rawr_install.report import Line, to_json
 
 if TYPE_CHECKING:
     from rawr_install.doctor.diagnose import Report
     from rawr_install.doctor.fixes import Fix
-    from rawr_install.machine.facts import Shell
-
-LIST = ("rawr-install", "doctor", "global", "--list-checks")
+    from rawr_install.doctor.redact import Redaction
+    from rawr_install.machine.facts import Facts, Shell
 
 
 @group("doctor", help="Find out why rawr misbehaves.")
@@ -84,48 +85,59 @@ def doctor_global(
         raise UsageError(
             "ID..., --dry-run and --yes go with --fix.", remedy=("rawr-install", "doctor", "global", "--fix")
         )
-    look = Look(workspace, only, login_shell)
-    report = look()
+    report = _look(workspace, login_shell, (*only, *ids))
     fixes: tuple[Fix, ...] = ()
     if fix:
-        fixes = _mend(look(every=True), ids, dry_run, yes)
-        report = report if dry_run else look()
-    return _outcome(report, fixes, every=view["verbose"] or bool(only), strict=view["strict"], redact=view["redact"])
+        fixes, report = _mend(report, ids, dry_run, yes, lambda: _look(workspace, login_shell))
+    return _result(
+        report.only(only), fixes, every=view["verbose"] or bool(only), strict=view["strict"], redact=view["redact"]
+    )
 
 
-class Look(NamedTuple):
-    """How to look, so that one can look again after a fix."""
+def _look(workspace: str | None, login_shell: bool, named: tuple[str, ...] = ()) -> Report:
+    """One look; raises UsageError where no check has a name of ``named``."""
+    from rawr_install.doctor.diagnose import diagnose, known
+    from rawr_install.machine import probe
 
-    workspace: str | None
-    only: tuple[str, ...]
-    login_shell: bool
+    known(named)
+    paths = Paths.from_environ(os.environ)
+    shells: tuple[Shell, ...] = ()
+    if login_shell:
+        from rawr_install.doctor.login_shell import ask
 
-    def __call__(self, every: bool = False) -> Report:
-        from rawr_install.doctor import diagnose as doctor
-        from rawr_install.machine import probe
-
-        paths = Paths.from_environ(os.environ)
-        shells = _shells(paths) if self.login_shell else ()
-        facts = probe.probe(paths, probe.current_folder(), os.environ, self.workspace, shells)
-        return doctor.diagnose(facts, () if every else self.only)
+        shells = ask(os.environ)
+    facts = probe.probe(paths, probe.current_folder(), os.environ, workspace, shells)
+    return diagnose(facts, _look_closer)
 
 
-def _mend(report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool) -> tuple[Fix, ...]:
-    from rawr_install.doctor import checks, fixes
+def _look_closer(facts: Facts) -> Facts:
+    from rawr_install.machine.path_facts import with_paths
+
+    try:
+        return with_paths(facts, os.environ)
+    except RawrError:  # every command that is planned would end with it
+        return facts
+
+
+def _mend(
+    report: Report, ids: tuple[str, ...], dry_run: bool, yes: bool, look: Callable[[], Report]
+) -> tuple[tuple[Fix, ...], Report]:
+    """The fixes, and what a second look found after them."""
+    from rawr_install.doctor import fixes
     from rawr_install.install import policy
 
-    if unknown := sorted(set(ids) - set(checks.CHECKS)):
-        raise UsageError(f"No such check: {', '.join(unknown)}.", code="UNKNOWN_CHECK", remedy=LIST)
-    planned = fixes.plan(report.all_findings, ids)
-    if root := report.wire["currentInstanceRootReal"]:
-        policy.require_trust(str(root), os.environ)
+    planned = fixes.plan(report.answers, ids)
+    if report.facts.instance:
+        policy.require_trust(report.facts.instance.root, os.environ)
     if dry_run or not planned or not _agreed(planned, yes):
-        return planned
+        return planned, report
     with Run("rawr-install doctor global --fix") as record:
         done = tuple(fixes.execute(fix, os.environ) for fix in planned)
+        report = look()
+        done = fixes.found_again(done, {finding.id for finding in report.findings})
         if failed := [name for fix in done if fix.status == "failed" for name in fix.ids]:
             record.failure = RawrError(f"Not mended: {', '.join(failed)}.", code="FIX_FAILED")
-    return done
+    return done, report
 
 
 def _agreed(planned: tuple[Fix, ...], yes: bool) -> bool:
@@ -138,30 +150,38 @@ def _agreed(planned: tuple[Fix, ...], yes: bool) -> bool:
     return click.confirm("Run these commands?", err=True)
 
 
-def _outcome(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: bool, redact: bool) -> Result:
-    from rawr_install.doctor import render as screen
+def _result(report: Report, fixes: tuple[Fix, ...], *, every: bool, strict: bool, redact: bool) -> Result:
+    from rawr_install.doctor.document import document, error
 
-    if fixes:
-        report = report._replace(wire={**report.wire, "fixes": [fix.to_json() for fix in fixes]})
-    told = [line for fix in fixes for line in fix.lines()]
-    if redact:
-        from rawr_install.doctor.redact import Redaction
+    hide = _redaction() if redact else None
+    data = {**document(report, every), **({"fixes": to_json(fixes)} if fixes else {})}
+    lines = _lines(report, fixes, every, strict, hide.text if hide else str)
+    failure, warnings = error(report, strict), report.warnings
+    if hide:
+        data, warnings = {key: hide.document(value) for key, value in data.items()}, tuple(map(hide.text, warnings))
+    if failure:
+        failure.details = data
+    return Result(data, lines, warnings, failure, told=True)
 
-        hide = Redaction(*_homes())
-        report, told = hide.report(report), [hide.text(line) for line in told]
-    lines = [*screen.render(report, stdout().width, every, strict), *(("", *told) if told else ())]
-    return Result(report.data(every), lines, report.warnings, report.error(strict, every), told=True)
+
+def _lines(
+    report: Report, fixes: tuple[Fix, ...], every: bool, strict: bool, hide: Callable[[str], str]
+) -> Iterator[Line]:
+    """What a person reads; nothing of it is worked out before it is printed."""
+    from rawr_install.doctor.render import render
+    from rawr_install.doctor.which import follow
+
+    chain = follow((), report.facts.cwd, os.environ)
+    yield from render(report, chain, stdout().width, every=every, strict=strict, hide=hide)
+    yield from ("",) if fixes else ()
+    yield from (hide(line) for fix in fixes for line in fix.lines())
 
 
-def _homes() -> tuple[str, ...]:
+def _redaction() -> Redaction:
+    from rawr_install.doctor.redact import Redaction
+
     home = Paths.from_environ(os.environ).home
-    return (home, os.path.realpath(home))
-
-
-def _shells(paths: Paths) -> tuple[Shell, ...]:
-    from rawr_install.doctor import login_shell as shells
-
-    return shells.ask(paths.environ)
+    return Redaction(home, os.path.realpath(home))
 
 
 doctor.add_command(doctor_global)

@@ -1,178 +1,186 @@
-"""Facts → report: the wire's fields, the findings, the verdict. Pure.
+"""Facts → report: the verdict, and the findings with a way out of each that would help on this machine. Pure.
 
-One list of findings feeds both the text and the JSON document. A check that
-crashes becomes a finding of its own and hides no other.
+A way out is asked before it is printed: the facts after it are judged again. What would be refused, would leave its
+finding or bring another failure is passed over. Findings that one command mends have one cause, and show that command
+once. A check that crashes becomes a finding of its own and hides no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from rawr_install.dispatch.workspace import seam_status
-from rawr_install.doctor.checks import CHECKS, reason
-from rawr_install.errors import RawrError, UsageError, os_error_in_words
-from rawr_install.machine.entry import LINK, SHIM
+from rawr_install.doctor.checks import CHECKS, Check
+from rawr_install.doctor.checks.registry import Found
+from rawr_install.doctor.checks.remedies import Way, both
+from rawr_install.doctor.verdict import reason
+from rawr_install.errors import UsageError, os_error_in_words
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, to_json
+from rawr_install.report import Finding, Remedy
 
-FOLLOWS = "rawr runs the workspace you are in."
-HEALTHY = "Global rawr is configured for Bun-global execution."
-FAILED = "Global rawr check failed."
-MESSAGE = "Global rawr is not configured for Bun-global execution"
-RANK = {status: rank for rank, status in enumerate(("crash", "fail", "warn", "info", "skip", "ok"))}
+LIST = ("rawr-install", "doctor", "global", "--list-checks")
+QUIET = ("ok", "skip")
+_RANK = {status: rank for rank, status in enumerate(("crash", "fail", "warn", "info", "skip", "ok"))}
+_TOLD = ("crash", "fail", "warn")
+_TRUST = ("workspace.untrusted", "workspace.writable")
+# What stops commands that mend other things.
+_FIRST = (*_TRUST, "receipt.unreadable", "history.unreadable")
 
 
 class Report(NamedTuple):
-    """A diagnosis. ``findings`` holds what was found, worst first; ``all_findings`` every check's answer."""
+    """A diagnosis. ``reason`` is the id of the check that explains an unhealthy verdict, empty for a healthy one.
 
+    ``answers`` holds every check's finding, also of those that found nothing, in the order in which to mend them.
+    """
+
+    facts: Facts
     reason: str
-    wire: Mapping[str, object]
-    all_findings: tuple[Finding, ...]
-    shim_runs: bool = False
+    answers: tuple[Finding, ...]
 
     @property
     def healthy(self) -> bool:
         return not self.reason
 
     @property
-    def headline(self) -> str:
-        """The first line for a person: the verdict, by the kind of entry that runs."""
-        if not self.healthy:
-            return FAILED
-        return FOLLOWS if self.shim_runs else HEALTHY
-
-    @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.all_findings if finding.status not in ("ok", "skip"))
+        """What was found: the answers that are neither ok nor skipped."""
+        return tuple(finding for finding in self.answers if finding.status not in QUIET)
+
+    def only(self, ids: Collection[str]) -> Report:
+        """The same verdict with the answers of some checks; all of them where none is named."""
+        return self._replace(answers=tuple(each for each in self.answers if each.id in ids)) if ids else self
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return tuple(finding.summary for finding in self.all_findings if finding.status in ("warn", "crash"))
+        return tuple(finding.summary for finding in self.answers if finding.status in ("warn", "crash"))
 
-    def data(self, verbose: bool = False) -> dict[str, object]:
-        """The document's fields in the contract's order."""
-        shown = self.all_findings if verbose else self.findings
-        return {**self.wire, "findings": [to_json(finding) for finding in shown]}
 
-    def error(self, strict: bool = False, verbose: bool = False) -> RawrError | None:
-        """The error to end with, or None: the unhealthy verdict, or with ``strict`` any warning."""
-        if not self.healthy:
-            return RawrError(MESSAGE, code="GLOBAL_RAWR_MISCONFIGURED", details=self.data(verbose))
-        if strict and self.warnings:
-            message = f"Global rawr is configured, with {len(self.warnings)} warning(s), and --strict counts them"
-            return RawrError(message, code="GLOBAL_RAWR_WARNINGS", details=self.data(verbose))
+def known(ids: Collection[str]) -> None:
+    """Raise UsageError ``UNKNOWN_CHECK`` where one of the ids is no check's."""
+    if unknown := sorted(set(ids) - set(CHECKS)):
+        raise UsageError(f"No such check: {', '.join(unknown)}.", code="UNKNOWN_CHECK", remedy=LIST)
+
+
+def diagnose(facts: Facts, look_closer: Callable[[Facts], Facts] = lambda facts: facts) -> Report:
+    """Judge the facts; ``look_closer`` adds what plans need, and is asked only where there is something to mend."""
+    verdict, found = _judged(facts)
+    if any(each.ways for each in found.values()):
+        facts = look_closer(facts)
+        verdict, found = _judged(facts)
+    ways = {check_id: _way_out(facts, check_id, found) for check_id in found}
+    causes = dict(_causes(facts, found, ways))
+    answers = [_answer(facts, check, found, ways, causes) for check in CHECKS.values()]
+    order = {each.id: _urgency(each.id, each.status) for each in answers}
+    answers.sort(key=lambda each: (*order[each.cause or each.id], bool(each.cause), *order[each.id]))
+    return Report(facts, verdict, tuple(answers))
+
+
+def _judged(facts: Facts) -> tuple[str, dict[str, Found]]:
+    """The verdict, and what was found by the id of the check."""
+    verdict = reason(facts)
+    answers = {check.id: _ask(check, facts, verdict) for check in CHECKS.values()}
+    return verdict, {check_id: found for check_id, found in answers.items() if found}
+
+
+def _ask(check: Check, facts: Facts, verdict: str) -> Found | None:
+    explains = check.id == verdict
+    if check.explains and not explains:
         return None
-
-
-def diagnose(facts: Facts, only: Collection[str] = ()) -> Report:
-    """Judge the facts; ``only`` narrows the findings to some checks, never the verdict. Raises UsageError."""
-    unknown = sorted(set(only) - set(CHECKS))
-    if unknown:
-        raise UsageError(
-            f"No such check: {', '.join(unknown)}.",
-            code="UNKNOWN_CHECK",
-            remedy=("rawr-install", "doctor", "global", "--list-checks"),
-        )
-    findings = [_judge(check_id, facts) for check_id in CHECKS if not only or check_id in only]
-    shim = facts.command is not None and facts.command.kind == "shim"
-    return Report(reason(facts), wire(facts), tuple(sorted(findings, key=lambda finding: RANK[finding.status])), shim)
-
-
-def _judge(check_id: str, facts: Facts) -> Finding:
-    check = CHECKS[check_id]
     try:
         found = check.judge(facts)
-        excuse = "" if found else check.excuse(facts)
-        return found or Finding(check_id, "skip" if excuse else "ok", excuse or check.title)
     except Exception as error:
         why = os_error_in_words(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        return Finding(check_id, "crash", f"The check {check_id} could not be made: {why}")
+        return Found("crash", f"The check {check.id} could not be made: {why}")
+    return found._replace(status="fail") if found and explains else found
 
 
-def wire(facts: Facts) -> dict[str, object]:
-    """The wire's fields in their order, then ours (without the findings)."""
-    return {**_of_entry(facts), **_of_instance(facts), **_of_owner(facts), **_constant(), **_ours(facts)}
+def _way_out(facts: Facts, check_id: str, found: Mapping[str, Found]) -> Way | None:
+    """The first way that would help, as words where something has to be done before it can be run."""
+    try:
+        ways = (_helps(facts, check_id, each, found) for each in _after_policy(check_id, found))
+        way = next(filter(None, ways), None)
+    except Exception as error:
+        return Way(f"a bug in rawr-install: what would help could not be worked out ({type(error).__name__}: {error})")
+    if way is None or not way.argv or check_id in (*_TRUST, "home.not-writable"):
+        return way
+    root, home = (facts.instance.root if facts.instance else None), facts.home
+    stopped = next((each for each in _TRUST if each in found), None)
+    if stopped and root and any(root in word for word in way.argv):
+        return Way(f"first see to {stopped}")
+    if "home.not-writable" in found and (_changes_machine(way) or any(home in word for word in way.argv)):
+        return Way("first see to home.not-writable")
+    return way._replace(fixable=way.fixable and not stopped)
 
 
-def _of_entry(facts: Facts) -> dict[str, object]:
-    first = facts.command
-    return {
-        "commandPath": first.path if first else None,
-        "commandPathReal": first.real if first else None,
-        "bunGlobalBinDir": facts.bun_bin_dir,
-        "bunGlobalRawrPath": facts.bun_entry.path,
-        "bunGlobalRawrReal": facts.bun_entry.real,
-    }
+def _after_policy(check_id: str, found: Mapping[str, Found]) -> Iterator[Way]:
+    """The ways out of a finding, those that need it preceded by what lets the toolkit change anything again."""
+    policy = found.get("policy.writable")
+    for way in found[check_id].ways:
+        yield both(policy.ways[0], way) if policy and _changes_machine(way) else way
 
 
-def _of_instance(facts: Facts) -> dict[str, object]:
-    instance = facts.instance
-    return {
-        "cliBinPath": instance.cli.path if instance else None,
-        "cliBinReal": instance.cli.real if instance else None,
-        "pnpmRawrShimPath": facts.pnpm_wire,
-        "pnpmRawrShimExists": facts.pnpm_wire in facts.environment.pnpm_shims,
-        "pnpmBeforeBunInPath": facts.path.pnpm_first_wire,
-        "workspaceDependencyCount": instance.dependency_count if instance else 0,
-        "currentInstanceRoot": instance.root if instance else None,
-        "currentInstanceRootReal": instance.root if instance else None,
-    }
+def _changes_machine(way: Way) -> bool:
+    return way.argv[:1] == ("rawr-install",) and way.argv[1] != "state"
 
 
-def _of_owner(facts: Facts) -> dict[str, object]:
-    owner = facts.owner
-    current = facts.instance.root if facts.instance else None
-    set_at_all = owner.exists and owner.status not in ("empty", "unreadable")
-    return {
-        "ownerFilePath": facts.owner_file,
-        "ownerFileExists": owner.exists,
-        "ownerWorkspacePath": owner.path,
-        "ownerWorkspaceReal": owner.real,
-        "ownerMatchesCurrentInstanceByRealpath": (owner.real is not None and owner.real == current)
-        if set_at_all
-        else None,
-        "aliasInstanceSeamStatus": seam_status(owner, current),
-    }
+def _helps(facts: Facts, check_id: str, way: Way, before: Mapping[str, Found], then: bool = True) -> Way | None:
+    """The way, where it would leave nothing of its finding and bring no other failure; or with one that mends that.
 
-
-def _constant() -> dict[str, object]:
-    surfaces = {"externalCliPlugins": "rawr plugins ...", "workspaceRuntimePlugins": "rawr plugins web ..."}
-    return {"commandSurfaces": surfaces, "recommendedMode": LINK}
-
-
-def _ours(facts: Facts) -> dict[str, object]:
-    return {
-        "ownerFileStatus": facts.owner.status,
-        "ownerIsWorkspace": facts.owner.status == "valid",
-        "installedMode": facts.installed_mode,
-        "defaultMode": SHIM,
-        "entries": [_entry(facts, index) for index in range(len(facts.entries))],
-        "fallbackEnabled": facts.environment.fallback,
-        "workspaceTrusted": facts.instance.trusted if facts.instance else None,
-        "state": _state(facts),
-        **({"shells": [shell._asdict() for shell in facts.shells]} if facts.shells else {}),
-    }
-
-
-def _state(facts: Facts) -> dict[str, object] | None:
-    state = facts.instance.state if facts.instance else None
-    if state is None:
+    None where neither is so.
+    """
+    if way.effect is None:
+        return way
+    after = way.effect(facts)
+    found = _judged(after)[1] if after else {}
+    # What stood in front and now stands behind is still told, as information.
+    left = found.get(check_id)
+    if after is None or (left and (left.status != "info" or before[check_id].status == "info")):
         return None
-    lock = {"status": state.lock_status, "holder": dict(state.holder) or None, "heldForSeconds": state.held_for}
-    return {"path": state.path, "fileStatus": state.file_status, "lock": lock}
+    failed = _failed(found) - _failed(before)
+    if not failed:
+        return way
+    nexts = found[failed.pop()].ways if then and len(failed) == 1 else ()
+    return next(
+        (both(way, each) for each in nexts if each.argv and _helps(facts, check_id, both(way, each), before, False)),
+        None,
+    )
 
 
-def _entry(facts: Facts, index: int) -> dict[str, object]:
-    entry = facts.entries[index]
-    return {
-        "path": entry.path,
-        "real": entry.real,
-        "kind": entry.kind,
-        "installer": entry.installer,
-        "ours": entry.ours,
-        "executable": entry.executable,
-        "instance": entry.instance,
-        "version": facts.path.versions.get(entry.path),
-        "alsoAt": list(facts.path.also_at.get(entry.path, ())),
-    }
+def _after(facts: Facts, way: Way | None) -> Mapping[str, Found] | None:
+    """What would be found after the command; None where that cannot be said, or it would be refused."""
+    after = way.effect(facts) if way and way.effect else None
+    return _judged(after)[1] if after else None
+
+
+def _failed(found: Mapping[str, Found]) -> set[str]:
+    return {check_id for check_id, each in found.items() if each.status in ("crash", "fail")}
+
+
+def _causes(facts: Facts, found: Mapping[str, Found], ways: Mapping[str, Way | None]) -> Iterator[tuple[str, str]]:
+    """(id, cause) for each finding that the command of one before it, which is at least as bad, mends as well."""
+    told = {check_id for check_id, each in found.items() if each.status in _TOLD}
+    effects: set[str] = set()
+    for cause in sorted(told, key=lambda check_id: _urgency(check_id, found[check_id].status)):
+        told.remove(cause)
+        after = _after(facts, ways[cause]) if cause not in effects else None
+        for each in () if after is None else told - {*effects, *after}:
+            effects.add(each)
+            yield each, cause
+
+
+def _urgency(check_id: str, status: str) -> tuple[int, int, int]:
+    """Where a finding stands in the order in which to mend them."""
+    first = _FIRST.index(check_id) if check_id in _FIRST else len(_FIRST)
+    return _RANK[status], first, [*CHECKS].index(check_id)
+
+
+def _answer(
+    facts: Facts, check: Check, found: Mapping[str, Found], ways: Mapping[str, Way | None], causes: Mapping[str, str]
+) -> Finding:
+    if check.id not in found:
+        skipped = check.skip_reason(facts)
+        return Finding(check.id, "skip" if skipped else "ok", skipped or check.title)
+    here, cause = found[check.id], causes.get(check.id)
+    way = ways[cause or check.id]
+    remedy = Remedy(way.text, way.argv) if way else None
+    return Finding(check.id, here.status, here.summary, here.evidence, remedy, bool(way and way.fixable), cause)

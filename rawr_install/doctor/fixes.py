@@ -8,11 +8,13 @@ lock, history record and events; ``undo`` is the command that takes a fix back.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rawr_install.dispatch import program
+from rawr_install.doctor.checks.remedies import in_turn, steps
 from rawr_install.errors import UsageError
 from rawr_install.report import Finding, command_line
 
@@ -30,16 +32,6 @@ class Fix:
     exit_code: int | None = None
     output: str = ""
 
-    def to_json(self) -> dict[str, object]:
-        return {
-            "ids": list(self.ids),
-            "argv": list(self.argv),
-            "undo": list(self.undo),
-            "status": self.status,
-            "exitCode": self.exit_code,
-            "output": self.output,
-        }
-
     def lines(self) -> Iterable[str]:
         """What a person reads about it."""
         yield f"{self.status:<8}{', '.join(self.ids)}: {command_line(self.argv)}"
@@ -49,6 +41,19 @@ class Fix:
             yield f"        undo: {command_line(self.undo)}"
 
 
+def found_again(fixes: Iterable[Fix], left: Collection[str]) -> tuple[Fix, ...]:
+    """The fixes, of which none is ``done`` whose finding a second look found again (``left``)."""
+
+    def checked(fix: Fix) -> Fix:
+        still = [check_id for check_id in fix.ids if check_id in left]
+        if fix.status != "done" or not still:
+            return fix
+        output = f"{fix.output}\nThe command succeeded, but {', '.join(still)} is still found.".strip()
+        return replace(fix, status="failed", output=output)
+
+    return tuple(map(checked, fixes))
+
+
 def plan(findings: Iterable[Finding], wanted: Collection[str] = ()) -> tuple[Fix, ...]:
     """The fixes for the fixable findings among ``wanted`` (all when empty), one for each command.
 
@@ -56,7 +61,7 @@ def plan(findings: Iterable[Finding], wanted: Collection[str] = ()) -> tuple[Fix
     """
     commands: dict[tuple[str, ...], list[str]] = {}
     for finding in findings:
-        if finding.status == "ok" or (wanted and finding.id not in wanted):
+        if finding.status in ("ok", "skip") or (wanted and finding.id not in wanted):
             continue
         if finding.fixable and finding.remedy:
             commands.setdefault(finding.remedy.argv, []).append(finding.id)
@@ -78,28 +83,38 @@ def undo(argv: tuple[str, ...]) -> tuple[str, ...]:
     if argv[0] == "mv":
         return (*argv[:-2], argv[-1], argv[-2])
     if argv[0] == "chmod":
-        return ("chmod", f"{os.stat(argv[2]).st_mode & 0o7777:04o}", argv[2])
+        return in_turn(*(("chmod", f"{os.stat(path).st_mode & 0o7777:04o}", path) for path in argv[2:])).argv
+    if len(done := steps(argv)) > 1:
+        return in_turn(*filter(None, map(undo, reversed(done)))).argv
     return ()
 
 
 def execute(fix: Fix, environ: Mapping[str, str]) -> Fix:
     """Run one fix; the answer carries its exit code and output. Never raises on a command's failure."""
-    import subprocess
+    code = 0
+    told: list[str] = []
+    for argv in steps(fix.argv):
+        try:
+            code, output = _run(argv, environ)
+        except (OSError, subprocess.SubprocessError) as error:
+            return replace(fix, status="failed", output="\n".join([*told, str(error)]))
+        told += [output] if output else []
+        if code:
+            break
+    return replace(fix, status="failed" if code else "done", exit_code=code, output="\n".join(told))
 
-    try:
-        done = subprocess.run(
-            _runnable(fix.argv, environ.get("PATH")),
-            cwd=None if fix.argv[0] == "rawr-install" else os.sep,
-            env=program.environment(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=SECONDS,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return replace(fix, status="failed", output=str(error))
-    output = done.stdout.decode("utf-8", "backslashreplace").strip()
-    return replace(fix, status="failed" if done.returncode else "done", exit_code=done.returncode, output=output)
+
+def _run(argv: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str]:
+    done = subprocess.run(
+        _runnable(argv, environ.get("PATH")),
+        cwd=None if argv[0] == "rawr-install" else os.sep,
+        env=program.environment(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=SECONDS,
+    )
+    return done.returncode, done.stdout.decode("utf-8", "backslashreplace").strip()
 
 
 def _runnable(argv: tuple[str, ...], path: str | None) -> list[str]:

@@ -1,76 +1,101 @@
-"""A report on one screen: the verdict first, then what fails with its exact command, then warnings, then the rest.
+"""A report on one screen: the verdict, what ``rawr`` does here, then what fails with its exact command, then the rest.
 
-Prose is wrapped at the terminal's width; commands are not, so that they can be
-copied.
+Prose is wrapped at the terminal's width; commands are not, so that they can be copied. Findings with one cause stand
+together, above the one command that mends them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from rawr_install.doctor.diagnose import Report
+from rawr_install.dispatch.workspace import seam_status
+from rawr_install.doctor.diagnose import QUIET, Report
 from rawr_install.report import Finding, Line, Span, printable
 
-LABEL_WIDTH = 10
-QUIET = ("ok", "skip")
+if TYPE_CHECKING:
+    from rawr_install.doctor.which import Chain
+
+FOLLOWS = "rawr runs the workspace you are in."
+HEALTHY = "Global rawr is configured for Bun-global execution."
+FAILED = "Global rawr check failed."
 
 
-def render(report: Report, width: int, every: bool = False, strict: bool = False) -> list[Line]:
+def plain(text: str) -> str:
+    """The text as it is: nothing in it is hidden."""
+    return text
+
+
+def render(
+    report: Report, chain: Chain, width: int, *, every: bool, strict: bool, hide: Callable[[str], str] = plain
+) -> Iterator[Line]:
     """The lines for a person; ``every`` adds what is fine, ``strict`` says that warnings count."""
-    return list(_lines(report, width, every, strict))
-
-
-def _lines(report: Report, width: int, every: bool, strict: bool) -> Iterator[Line]:
-    yield Span(report.headline, "ok" if report.healthy else "fail")
+    yield Span(headline(report), "ok" if report.healthy else "fail")
     if report.healthy and strict and report.warnings:
         yield Span(f"--strict: {len(report.warnings)} warning(s) count as failures.", "fail")
-    yield from _summary(report.wire)
-    shown = [finding for finding in report.all_findings if every or finding.status in ("crash", "fail", "warn")]
-    for finding in (each for each in shown if each.status not in QUIET):
-        yield from ("", *_finding(finding, width))
+    yield from _wrapped(hide(_now(chain)), width, "")
+    yield from (f"{label:<10}{hide(value)}" for label, value in _summary(report))
+    shown = [finding for finding in report.answers if every or finding.status in ("crash", "fail", "warn")]
+    causes = {finding.id for finding in shown}
+    for finding in (each for each in shown if each.status not in QUIET and each.cause not in causes):
+        yield from ("", *_group((finding, *(each for each in shown if each.cause == finding.id)), width, hide))
     if every:
         yield ""
         yield from (line for each in shown if each.status in QUIET for line in _quiet(each, width))
-        yield from _entries(report.wire)
-    elif len(report.all_findings) > len(shown):
+        yield from map(hide, _entries(report))
+    elif len(report.answers) > len(shown):
         yield from ("", _rest(report, len(shown)))
 
 
-def _rest(report: Report, shown: int) -> str:
-    quiet = Counter(finding.status for finding in report.all_findings if finding.status in QUIET)
-    noted, skipped = len(report.findings) - shown, quiet["skip"]
-    said = f"{quiet['ok']} more checks found nothing"
-    said += f", {noted} with a note" if noted else ""
-    return f"{said}{f', {skipped} skipped' if skipped else ''}: see --verbose."
+def headline(report: Report) -> str:
+    """The first line for a person (wire): the verdict, by the kind of entry that runs."""
+    first = report.facts.command
+    return FAILED if not report.healthy else FOLLOWS if first and first.kind == "shim" else HEALTHY
 
 
-def _summary(wire: Mapping[str, object]) -> Iterator[str]:
-    target = wire["commandPathReal"] if wire["commandPathReal"] != wire["commandPath"] else None
-    yield from _row("command", wire["commandPath"] or "no rawr on PATH")
-    if target:
-        yield from _row("target", target)
-    yield from _row("instance", wire["currentInstanceRoot"] or "none")
-    yield from _row("owner", wire["ownerWorkspacePath"] or wire["ownerFileStatus"])
-    yield from _row("seam", wire["aliasInstanceSeamStatus"])
+def _now(chain: Chain) -> str:
+    """What ``rawr`` does here now, in one sentence."""
+    if chain.entry is None:
+        return "No rawr is found here: a shell says that there is no such command."
+    if chain.action == "foreign":
+        return f"rawr runs {chain.entry.path} here, which is not the toolkit's."
+    if chain.error:
+        return f"rawr fails here: {chain.error.message}"
+    return f"rawr runs {chain.cli} here: {chain.why}."
 
 
-def _row(label: str, value: object) -> Iterator[str]:
-    yield f"{label:<{LABEL_WIDTH}}{value}"
+def _summary(report: Report) -> Iterator[tuple[str, str]]:
+    first, owner, instance = report.facts.command, report.facts.owner, report.facts.instance
+    yield "command", first.path if first else "no rawr on PATH"
+    if first and first.real not in (None, first.path):
+        yield "target", str(first.real)
+    yield "instance", instance.root if instance else "none"
+    yield "owner", owner.path or owner.status
+    yield "seam", seam_status(owner, instance.root if instance else None)
 
 
-def _finding(finding: Finding, width: int) -> Iterator[Line]:
-    yield (Span(f"{finding.status:<6}", finding.status), finding.id)
-    yield from _wrapped(finding.summary, width, "      ")
+def _group(findings: Iterable[Finding], width: int, hide: Callable[[str], str]) -> Iterator[Line]:
+    """Findings with one cause, and what mends them."""
+    for finding in findings:
+        yield (Span(f"{finding.status:<6}", finding.status), finding.id)
+        yield from _wrapped(hide(finding.summary), width, "      ")
     if finding.remedy:
-        label = "fix:" if finding.remedy.argv else "try:"
-        yield f"      {label} {finding.remedy.text}"
+        yield f"      {'fix:' if finding.remedy.argv else 'try:'} {hide(finding.remedy.text)}"
 
 
 def _quiet(finding: Finding, width: int) -> Iterator[Line]:
     first, *rest = _wrapped(f"{finding.id}: {finding.summary}", width, "      ")
     yield (Span(finding.status, finding.status), first[len(finding.status) :])
     yield from rest
+
+
+def _rest(report: Report, shown: int) -> str:
+    quiet = Counter(finding.status for finding in report.answers if finding.status in QUIET)
+    noted, skipped = len(report.findings) - shown, quiet["skip"]
+    said = f"{quiet['ok']} more checks found nothing"
+    said += f", {noted} with a note" if noted else ""
+    return f"{said}{f', {skipped} skipped' if skipped else ''}: see --verbose."
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
@@ -86,14 +111,13 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
     )
 
 
-def _entries(wire: Mapping[str, object]) -> Iterator[str]:
-    entries = wire["entries"]
+def _entries(report: Report) -> Iterator[str]:
+    path = report.facts.path
     yield ""
-    yield "Every rawr on PATH, in order:" if entries else "No rawr on PATH."
-    for entry in entries if isinstance(entries, list) else ():
-        details = ", ".join(str(entry[key]) for key in ("kind", "installer", "version") if entry[key])
-        yield f"  {entry['path']} ({details})"
-        if entry["real"] not in (None, entry["path"]):
-            yield f"    -> {entry['real']}"
-        for path in entry["alsoAt"]:
-            yield f"    also at {path}"
+    yield "Every rawr on PATH, in order:" if path.entries else "No rawr on PATH."
+    for entry in path.entries:
+        details = (entry.kind, entry.installer, path.versions.get(entry.path))
+        yield f"  {entry.path} ({', '.join(filter(None, details))})"
+        if entry.real not in (None, entry.path):
+            yield f"    -> {entry.real}"
+        yield from (f"    also at {place}" for place in path.also_at.get(entry.path, ()))

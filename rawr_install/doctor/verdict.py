@@ -41,16 +41,17 @@ def _about_entry(facts: Facts, instance: Instance | None) -> str:
 
 
 def _nothing_runs(facts: Facts) -> str:
-    if any(entry.kind == "dangling" for entry in (*facts.entries, facts.bun_entry)):
+    there = [entry for entry in (*facts.entries, facts.bun_entry) if entry.kind != "missing"]
+    if any(entry.kind == "dangling" and (entry.ours or entry.path == facts.bun_entry.path) for entry in there):
         return "entry.dangling"
-    if facts.bun_entry.kind == "missing" and facts.off_path is None:
-        return "entry.foreign" if facts.entries else "entry.missing"
-    return _foreign(facts)
+    if any(entry.ours and entry.real and not entry.executable for entry in there):
+        return "entry.not-executable"
+    there = [entry for entry in there if entry.kind != "dangling"]
+    return _foreign(facts) if there or facts.off_path else "entry.missing"
 
 
 def _foreign(facts: Facts) -> str:
-    usable = facts.bun_entry.ours and facts.bun_entry.executable
-    if usable and not facts.path.has_bun:
+    if facts.bun_entry.ours and facts.bun_entry.executable and not facts.path.has_bun:
         return "path.bun-missing"
     return "path.entry-missing" if facts.off_path else "entry.foreign"
 

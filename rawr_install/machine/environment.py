@@ -6,13 +6,14 @@ Everything here may be hostile, so each read is bounded and opens without blocki
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 
-from rawr_install.dispatch.workspace import fallback_enabled
+from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, fallback_enabled, folders_up
 from rawr_install.files import PATH_FOLDERS, read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Environment
-from rawr_install.machine.ownership import exposed
+from rawr_install.machine.ownership import exposed, not_yours
 from rawr_install.machine.toolkit import toolkits_gone
 from rawr_install.paths import Paths
 
@@ -28,13 +29,52 @@ def read_environment(
     """The environment of somebody who stands in ``cwd``; ``entries`` are the ``rawr`` on PATH."""
     return Environment(
         tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
-        fallback_enabled(paths.fallback_file, environ),
+        tuple(_fallback(paths, environ)),
         exposed(paths),
         _preloads(cwd),
         _env_settings(cwd),
         toolkits_gone(entries, paths.home, environ.get("PATH", "")),
         tuple(_system_path()),
+        _unchangeable(paths),
     )
+
+
+def _fallback(paths: Paths, environ: Mapping[str, str]) -> Iterator[str]:
+    if fallback_enabled(os.devnull + "/none", environ):
+        yield FALLBACK_VARIABLE
+    if fallback_enabled(paths.fallback_file, {}):
+        yield paths.fallback_file
+
+
+def _unchangeable(paths: Paths) -> tuple[str, str] | None:
+    if (whose := not_yours(paths)) is not None:
+        return whose, "make it yours or move it away; under sudo, run the command without it"
+    for wanted in (paths.state_dir, paths.dot_rawr):
+        path = next(folder for folder in folders_up(wanted) if os.path.lexists(folder))
+        problem = _unwritable(path)
+        if problem:
+            return f"{path} {problem[0]}", problem[1]
+    return None
+
+
+def _unwritable(path: str) -> tuple[str, str] | None:
+    """Why nothing can be made in the folder ``path``, and what to do."""
+    if not os.path.isdir(path):
+        return "is not a folder", "move it away"
+    try:
+        system = os.statvfs(path)
+    except OSError:
+        return None  # whoever changes something will say why it cannot
+    free, names = (system.f_bfree, system.f_ffree) if os.geteuid() == 0 else (system.f_bavail, system.f_favail)
+    if system.f_flag & os.ST_RDONLY:
+        return "is on a file system that is mounted read-only", "mount it writable, or set HOME to another folder"
+    if not os.access(path, os.W_OK | os.X_OK):
+        return "is not writable for you", f"make it writable: chmod u+rwx {shlex.quote(path)}"
+    if system.f_blocks and not free:
+        return "is on a file system that is full", f"make room there; df {shlex.quote(path)} shows how much is left"
+    if system.f_files and not names:
+        return "is on a file system without a free inode", f"remove files there; see df -i {shlex.quote(path)}"
+    return None
 
 
 def _system_path() -> Iterator[str]:

@@ -139,7 +139,7 @@ class PathFacts(NamedTuple):
 
     ``entry`` is None for what is no entry; ``folder`` is the real path of the folder, ``problem`` why no entry can be
     made in it: ``not-a-folder``, ``not-writable`` or "". ``backups`` are the set-asides of the records that are still
-    there, ``backup_name`` is one that is free.
+    there, ``backup_name`` is one that is free, ``set_aside`` one for whoever moves it away by hand.
     """
 
     state: "PathState"
@@ -148,6 +148,7 @@ class PathFacts(NamedTuple):
     problem: str = ""
     backups: frozenset[str] = frozenset()
     backup_name: str = ""
+    set_aside: str = ""
 
     @property
     def foreign(self) -> bool:
@@ -159,20 +160,23 @@ class PathFacts(NamedTuple):
 class Environment(NamedTuple):
     """What else decides what runs.
 
+    ``fallback``: what allows the fallback to the owner, the variable's name or the file's path;
     ``exposed``: files that others can write, with their modes; ``preloads``:
     modules that a ``bunfig.toml`` here loads; ``env_settings``: ``(file,
     variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist;
     ``toolkits_gone``: shell entries of ours that can start no toolkit; ``system_path``:
-    the folders that a Mac's login shells have on PATH whatever else they read.
+    the folders that a Mac's login shells have on PATH whatever else they read;
+    ``unchangeable``: why the toolkit can change nothing here, in a sentence, and what to do; None where it can.
     """
 
     pnpm_shims: tuple[str, ...] = ()
-    fallback: bool = False
+    fallback: tuple[str, ...] = ()
     exposed: tuple[tuple[str, int], ...] = ()
     preloads: tuple[str, ...] = ()
     env_settings: tuple[tuple[str, str], ...] = ()
     toolkits_gone: tuple[str, ...] = ()
     system_path: tuple[str, ...] = ()
+    unchangeable: tuple[str, str] | None = None
 
 
 class Problem(NamedTuple):
@@ -211,8 +215,7 @@ class Facts(NamedTuple):
     ``off_path`` is an entry of ours that works, and whose folder PATH lacks.
     ``shell`` is the name of the user's login shell, empty where SHELL is not set.
     ``refused`` is a root variable with a value that names no workspace.
-    ``crashes`` holds the parts of the look that failed in a way nobody foresaw; ``aside`` a free name for each file
-    that may have to be moved.
+    ``crashes`` holds the parts of the look that failed in a way nobody foresaw.
     What plans need beyond that (:func:`rawr_install.machine.probe.probe_setup`): ``seen``, by path;
     ``shell_entry``, the shim as this toolkit makes it; ``not_installed``, why it must make none.
     """
@@ -240,7 +243,6 @@ class Facts(NamedTuple):
     seen: Mapping[str, PathFacts] = MappingProxyType({})
     shell_entry: "PathState | None" = None
     not_installed: RefusedError | None = None
-    aside: Mapping[str, str] = MappingProxyType({})
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -25,8 +25,9 @@ def after(facts: Facts, changes: Iterable[Change]) -> Facts:
 
 
 def moved_away(facts: Facts, path: str) -> tuple[Change, ...]:
-    """The changes of ``mv PATH ELSEWHERE`` for an entry."""
-    return (Change("entry", path, facts.seen[path].state if path in facts.seen else ABSENT, ABSENT),)
+    """The changes of ``mv PATH ELSEWHERE`` for an entry, or for the owner file."""
+    role = "owner" if path == facts.owner_file else "entry"
+    return (Change(role, path, facts.seen[path].state if path in facts.seen else ABSENT, ABSENT),)
 
 
 def _after_owner(facts: Facts, change: Change) -> Facts:

@@ -25,7 +25,8 @@ def with_paths(facts: Facts, environ: Mapping[str, str], bin_dir: str | None = N
     try:
         seen = {path: _at_entry(path, waiting.get(path, set()), facts.instance) for path in entries}
         files = (facts.owner_file, facts.owner_target, facts.receipt_file, *(path for path in waiting))
-        seen |= {path: PathFacts(read_path(path)) for path in files if path not in seen}
+        others = {path: PathFacts(read_path(path), set_aside=_set_aside(path)) for path in files}
+        seen = {**others, **seen}
     except OSError as error:
         raise RefusedError(
             f"What could not be put back is not changed: {os_error_in_words(error)}.",
@@ -57,7 +58,8 @@ def _entry_paths(facts: Facts, bin_dir: str | None) -> list[str]:
     changes = (change for record in facts.records.history for change in record.changes)
     recorded = [item.path for item in facts.records.receipt if item.role == "entry"]
     recorded += [change.path for change in changes if change.role == "entry"]
-    return list(dict.fromkeys((*on_path, facts.bun_entry.path, facts.local_entry, *asked, *recorded)))
+    usual = (facts.bun_entry.path, facts.local_entry, *facts.environment.pnpm_shims)
+    return list(dict.fromkeys((*on_path, *usual, *asked, *recorded)))
 
 
 def _set_asides(items: Sequence[Item], history: Sequence[Record]) -> dict[str, set[str]]:
@@ -81,7 +83,13 @@ def _at_entry(path: str, backups: set[str], instance: Instance | None) -> PathFa
         _folder_problem(folder),
         frozenset(filter(os.path.lexists, backups)),
         free_name(path, "before-rawr-install"),
+        _set_aside(path),
     )
+
+
+def _set_aside(path: str) -> str:
+    """A free name in the real folder of ``path``: the same for each spelling of one place."""
+    return free_name(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), "set-aside")
 
 
 def _folder_problem(folder: str) -> str:

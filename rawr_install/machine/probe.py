@@ -20,7 +20,7 @@ from rawr_install.dispatch.locate import named_workspace
 from rawr_install.dispatch.program import examine, is_program
 from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.errors import RawrError
-from rawr_install.files import PATH_FOLDERS, free_name, path_folders, read_json, real_path, same_folder
+from rawr_install.files import PATH_FOLDERS, path_folders, read_json, real_path, same_folder
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.environment import read_environment
 from rawr_install.machine.facts import (
@@ -70,7 +70,6 @@ def probe(
     path = attempt("PATH", lambda: _on_path(paths, environ, folders, instance), OnPath())
     records = attempt("records", lambda: _read_records(paths), Records())
     environment = attempt("environment", lambda: read_environment(paths, environ, cwd, path.entries), Environment())
-    movable = (paths.owner_file, paths.bun_entry, *environment.pnpm_shims, *(entry.path for entry in path.entries))
     return _facts(paths, owner, path._replace(folders_skipped=skipped), records, instance)._replace(
         cwd=cwd,
         environment=environment,
@@ -80,7 +79,6 @@ def probe(
         shell=os.path.basename(environ.get("SHELL", "")),
         shells=shells,
         crashes=tuple(attempt.crashes),
-        aside={name: free_name(name, "set-aside") for name in movable},
     )
 
 

@@ -145,6 +145,7 @@ def test_records_become_json_by_their_fields() -> None:
             "evidence": {"p": ["x"]},
             "remedy": {"text": "t", "argv": ["a", "b"]},
             "fixable": False,
+            "cause": None,
         }
     ]
     assert to_json(Frozen(1, None)) == {"exitCode": 1, "more": None}

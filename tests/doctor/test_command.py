@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from rawr_install.doctor import diagnose as doctor
-from rawr_install.doctor.checks.registry import CHECKS, Check
+from rawr_install.doctor.checks.registry import CHECKS, Check, Found
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding
 from tests.conftest import Machine
 from tests.support.machines import Lab, document, no_entry, validate
 
@@ -147,8 +146,7 @@ def test_a_fix_never_overwrites_what_an_earlier_one_set_aside(lab: Lab) -> None:
 
 def test_a_fix_that_fails_is_reported_as_failed_and_the_rest_is_done(lab: Lab) -> None:
     no_entry(lab)
-    lab.machine.bun_bin.rmdir()
-    lab.machine.bun_bin.write_text("in the way")
+    (lab.home / ".local/state/rawr/install.lock").mkdir(parents=True)
     lab.machine.owner_file.parent.chmod(0o777)
     report = document(lab.doctor("--fix", "--json"))
     assert {fix["ids"][0]: fix["status"] for fix in report["fixes"]} == {
@@ -182,7 +180,7 @@ def _short(machine: Machine) -> list[dict[str, object]]:
 
 
 def test_a_crashing_check_is_a_finding_and_hides_no_other(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(_facts: Facts) -> Finding | None:
+    def crash(_facts: Facts) -> Found | None:
         raise ZeroDivisionError("on purpose")
 
     monkeypatch.setitem(CHECKS, "owner.empty", Check("owner.empty", "crashes", crash))

@@ -68,6 +68,12 @@ class Lab:
         found = {finding["id"]: finding["status"] for finding in report["findings"]}
         return {name: status for name, status in found.items() if name not in link_decides(report)}
 
+    def log_in_again(self) -> None:
+        """Take PATH from a login shell, where a remedy changed the profile."""
+        if (self.home / ".profile").exists():
+            script = 'PATH="$1"; . "$HOME/.profile"; printf %s "$PATH"'
+            self.machine.env["PATH"] = self.machine.run("/bin/sh", "-c", script, "sh", self.machine.env["PATH"]).out
+
 
 def forked(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Ran:
     """Run ``rawr-install`` in a forked child with its own folder, environment and output."""
@@ -226,6 +232,55 @@ def no_entry_no_workspace_and_no_owner(lab: Lab) -> None:
     lab.cwd = lab.home
 
 
+@situation(
+    mends="entry.other-instance", entry__other_instance="fail", owner__entry_disagree="warn", path__two_installs="warn"
+)
+def a_wrong_link_comes_first(lab: Lab) -> None:
+    other = lab.machine.workspace("other")
+    (lab.first_on_path(lab.home / "first") / "rawr").symlink_to(other / "apps/cli/bin/run.js")
+
+
+@situation(
+    mends="path.two-installs", entry__other_instance="fail", owner__entry_disagree="warn", path__two_installs="warn"
+)
+def a_wrong_link_comes_first_outside_a_workspace(lab: Lab) -> None:
+    a_wrong_link_comes_first(lab)
+    lab.cwd = lab.home
+    lab.machine.own(lab.ws)
+
+
+@situation(mends="entry.not-executable", entry__not_executable="fail")
+def our_shell_entry_is_not_executable(lab: Lab) -> None:
+    use_shell_entry(lab)
+    lab.machine.entry.chmod(0o644)
+
+
+@situation(mends="entry.foreign", entry__foreign="fail")
+def a_foreign_program_comes_first_and_nothing_of_ours_behind(lab: Lab) -> None:
+    lab.machine.entry.unlink()
+    lab.program(lab.first_on_path(lab.home / "first") / "rawr")
+
+
+@situation(mends="entry.missing", entry__missing="fail")
+def no_entry_and_no_folder_for_one_on_path(lab: Lab) -> None:
+    lab.machine.entry.unlink()
+    lab.machine.env["PATH"] = f"{lab.tools}:/usr/bin:/bin"
+
+
+@situation(
+    mends="owner.vanished",
+    entry__dangling="fail",
+    owner__vanished="warn",
+    owner__other_instance="warn",
+    fallback__bad_owner="warn",
+)
+def the_workspace_was_moved_and_we_stand_in_its_new_place(lab: Lab) -> None:
+    (lab.home / ".rawr/global-owner-fallback").write_text("enabled\n")
+    moved = lab.machine.folder / "moved"
+    lab.ws.rename(moved)
+    lab.ws = lab.cwd = moved
+
+
 # -- PATH ----------------------------------------------------------------------
 
 
@@ -278,6 +333,13 @@ def our_shell_entry_comes_before_a_link(lab: Lab) -> None:
 @situation(mends="pnpm.stale-shim", pnpm__stale_shim="warn")
 def a_pnpm_shim_is_left(lab: Lab) -> None:
     lab.program(lab.home / ".local/share/pnpm/rawr")
+
+
+@situation(mends="pnpm.stale-shim", pnpm__stale_shim="warn")
+def two_pnpm_shims_are_left_and_one_was_set_aside_before(lab: Lab) -> None:
+    a_pnpm_shim_is_left(lab)
+    lab.program(lab.home / "Library/pnpm/rawr")
+    lab.program(lab.home / "Library/pnpm/rawr.set-aside")
 
 
 @situation(mends="path.pnpm-first", path__pnpm_first="warn")
@@ -339,6 +401,12 @@ def the_entry_does_not_run_the_owner(lab: Lab) -> None:
 def fallback_without_an_owner(lab: Lab) -> None:
     lab.machine.owner_file.unlink()
     (lab.home / ".rawr/global-owner-fallback").write_text("enabled\n")
+
+
+@situation(fallback__bad_owner="warn", owner__missing="info")
+def fallback_by_a_variable_without_an_owner(lab: Lab) -> None:
+    lab.machine.owner_file.unlink()
+    lab.machine.env["RAWR_ALLOW_GLOBAL_OWNER_FALLBACK"] = "1"
 
 
 # -- the workspace -------------------------------------------------------------
@@ -547,6 +615,12 @@ def the_installed_entry_was_deleted(lab: Lab) -> None:
     lab.machine.entry.unlink()
     assert lab.machine.rawr_install("install", cwd=lab.ws).code == 0
     lab.machine.entry.unlink()
+
+
+@situation(mends="receipt.disagrees", receipt__disagrees="warn", entry__foreign="fail")
+def a_foreign_file_stands_where_the_receipt_has_ours(lab: Lab) -> None:
+    the_installed_entry_was_deleted(lab)
+    lab.program(lab.machine.entry)
 
 
 @situation(

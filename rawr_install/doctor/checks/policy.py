@@ -1,18 +1,30 @@
-"""The check of who may write what decides; before all others, since nothing else is mended until this is. Pure."""
+"""Checks of what keeps commands from changing anything: before all others, since these are mended first. Pure."""
 
 from __future__ import annotations
 
-from rawr_install.doctor.checks.registry import check
+from rawr_install.doctor.checks.registry import Found, check
+from rawr_install.doctor.checks.remedies import Way, run
 from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, to_run
+
+
+@check("home.not-writable", "the toolkit can write where its files lie")
+def not_writable(facts: Facts) -> Found | None:
+    if facts.environment.unchangeable is None:
+        return None
+    why, way = facts.environment.unchangeable
+    return Found("warn", f"The toolkit can change nothing here: {why}.", {}, (Way(way),))
 
 
 @check("policy.writable", "nobody else can write HOME or ~/.rawr")
-def writable(facts: Facts) -> Finding | None:
-    if not facts.environment.exposed:
+def writable(facts: Facts) -> Found | None:
+    exposed = dict(facts.environment.exposed)
+    if not exposed:
         return None
-    paths = tuple(path for path, _ in facts.environment.exposed)
-    argv = ("chmod", "go-w", *paths)
-    evidence = {"modes": {path: f"{mode:04o}" for path, mode in facts.environment.exposed}}
-    summary = f"Others can write {', '.join(paths)}, and so decide what rawr runs."
-    return Finding("policy.writable", "fail", summary, evidence, to_run(*argv), fixable=True)
+    evidence = {"modes": {path: f"{mode:04o}" for path, mode in exposed.items()}}
+    summary = f"Others can write {', '.join(exposed)}, and so decide what rawr runs."
+    way = run("chmod", "go-w", *exposed, fixable=True, effect=_not_exposed)
+    return Found("fail", summary, evidence, (way,))
+
+
+def _not_exposed(facts: Facts) -> Facts:
+    return facts._replace(environment=facts.environment._replace(exposed=()))

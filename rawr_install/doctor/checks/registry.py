@@ -2,88 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from rawr_install.machine.entry import SHIM
-from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, Remedy, to_run
-
-Judge = Callable[[Facts], "Finding | None"]
-Excuse = Callable[[Facts], str]
+from rawr_install.doctor.checks.remedies import Way, run
+from rawr_install.machine.facts import Facts, Problem
+from rawr_install.machine.requirements import MissingRequirement
 
 
-def never(_facts: Facts) -> str:
-    """The excuse of a check that can always answer: none."""
+class Found(NamedTuple):
+    """What a check found; ``ways`` out of it, the best first: the first that would help is printed."""
+
+    status: str
+    summary: str
+    evidence: Mapping[str, object] = MappingProxyType({})
+    ways: tuple[Way, ...] = ()
+
+
+Judge = Callable[[Facts], "Found | None"]
+SkipReason = Callable[[Facts], str]
+
+
+def always_answers(_facts: Facts) -> str:
+    """The skip reason of a check that needs nothing but the facts: none."""
     return ""
 
 
 def without_instance(facts: Facts) -> str:
-    """The excuse of a check about the workspace where there is none."""
+    """The skip reason of a check about the workspace where there is none."""
     return "" if facts.instance else "there is no workspace to look at"
 
 
 class Check(NamedTuple):
     """One check: ``title`` says what it looks for, ``judge`` answers None where it found nothing wrong.
 
-    ``excuse`` then says why it could not have found anything ("" where it could): such a check is skipped, not ok.
+    ``skip_reason`` then says why it could not have found anything ("" where it could): such a check is skipped, not
+    ok. ``explains``: it is asked only where the verdict names it, and what it finds is the reason of the verdict.
     """
 
     id: str
     title: str
     judge: Judge
-    excuse: Excuse = never
+    skip_reason: SkipReason = always_answers
+    explains: bool = False
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(check_id: str, title: str, excuse: Excuse = never) -> Callable[[Judge], Judge]:
+def check(
+    check_id: str, title: str, skip_reason: SkipReason = always_answers, *, explains: bool = False
+) -> Callable[[Judge], Judge]:
     """Register a function as the check ``check_id``."""
 
     def register(judge: Judge) -> Judge:
-        CHECKS[check_id] = Check(check_id, title, judge, excuse)
+        CHECKS[check_id] = Check(check_id, title, judge, skip_reason, explains)
         return judge
 
     return register
 
 
-def run(*words: str) -> tuple[str, ...]:
-    """The argument vector of one of the toolkit's own commands."""
-    return ("rawr-install", *words)
+def listed(
+    titles: Mapping[str, str],
+    items: Callable[[Facts], Iterable[MissingRequirement | Problem]],
+    skip_reason: SkipReason = always_answers,
+) -> None:
+    """Register a check for each id of what a part of the look has put into words already."""
+    for check_id, title in titles.items():
 
+        def judge(facts: Facts, check_id: str = check_id) -> Found | None:
+            item = next((item for item in items(facts) if item.id == check_id), None)
+            if item is None:
+                return None
+            # What is missing is the workspace's, or a download; the records are the toolkit's own.
+            way = run(*item.remedy, fixable=True) if isinstance(item, Problem) else item.remedy and Way(*item.remedy)
+            return Found("warn", item.summary, {}, (way,) if way else ())
 
-def set_up(facts: Facts, *options: str) -> Remedy:
-    """The command that makes the entry run the current instance, and keeps its kind.
-
-    For a link that is ``activate`` where another instance is the owner.
-    """
-    if keeps_owner(facts) or facts.instance is None:
-        return install(facts, *options)
-    return command("activate", facts.instance.root, *options)
-
-
-def keeps_owner(facts: Facts) -> bool:
-    """Whether :func:`set_up` leaves the owner alone; a transfer is the user's decision, never a fix."""
-    ours = facts.instance is None or facts.owner.status != "valid" or facts.owner.real == facts.instance.root
-    return facts.mode == SHIM or ours
-
-
-def install(facts: Facts, *options: str) -> Remedy:
-    """``install``, for the current instance where a link has to lead to one."""
-    if facts.mode == SHIM:
-        return command("install", *options)
-    if facts.instance is None:
-        return Remedy("cd into a workspace, then: rawr-install install")
-    return command("install", "--workspace", facts.instance.root, *options)
-
-
-def command(*words: str) -> Remedy:
-    """One of the toolkit's commands as a remedy."""
-    return to_run(*run(*words))
-
-
-def move_aside(facts: Facts, path: str) -> Remedy:
-    """Rename a file that stands in the way; nothing is deleted, nor what was moved before."""
-    argv = ("mv", "-n", "--", path, facts.aside.get(path, path + ".set-aside"))
-    return to_run(*argv)
+        check(check_id, title, skip_reason)(judge)

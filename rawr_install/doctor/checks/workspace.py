@@ -2,107 +2,87 @@
 
 from __future__ import annotations
 
-from rawr_install.doctor.checks.registry import Judge, check, without_instance
-from rawr_install.doctor.verdict import reason
-from rawr_install.machine.facts import Facts
-from rawr_install.report import Finding, Remedy, command_line, to_run
+from rawr_install.doctor.checks.registry import Found, check, listed, without_instance
+from rawr_install.doctor.checks.remedies import Way, executable, run
+from rawr_install.machine.facts import Facts, Instance
 
 
 @check("workspace.none", "there is an instance to judge")
-def none(facts: Facts) -> Finding | None:
+def none(facts: Facts) -> Found | None:
     if facts.instance is not None or facts.refused:
         return None
-    summary = f"{facts.cwd or 'The current folder'} is in no workspace, and no valid owner is set."
-    hint = Remedy("cd into a workspace, or name one: rawr-install doctor global --workspace PATH")
-    return Finding("workspace.none", "info", summary, {"cwd": facts.cwd, "lookalikes": facts.lookalikes}, hint)
+    summary = f"{facts.cwd or 'The current folder'} is not in a workspace, and no valid owner is set."
+    way = Way("cd into a workspace, or name one: rawr-install doctor global --workspace PATH")
+    return Found("info", summary, {"cwd": facts.cwd, "lookalikes": facts.lookalikes}, (way,))
 
 
 @check("workspace.variable", "the root variable names a workspace")
-def variable(facts: Facts) -> Finding | None:
+def variable(facts: Facts) -> Found | None:
     if facts.refused is None:
         return None
     name, value = facts.refused
-    status = "fail" if reason(facts) == "workspace.variable" else "warn"
-    remedy = Remedy(f"unset {name}")
-    summary = f"{name} names no workspace: {value}"
-    return Finding("workspace.variable", status, summary, {"variable": name, "value": value}, remedy)
+    summary = f"{name} does not name a workspace: {value}"
+    return Found("warn", summary, {"variable": name, "value": value}, (Way(f"unset {name}"),))
 
 
-@check("workspace.cli-missing", "the workspace has a CLI", without_instance)
-def cli_missing(facts: Facts) -> Finding | None:
-    if reason(facts) != "workspace.cli-missing" or facts.instance is None:
-        return None
-    cli = facts.instance.cli
-    remedy = Remedy("restore apps/cli/bin/run.js: check the workspace out again, or name another one with --workspace")
+def _instance(facts: Facts) -> Instance:
+    assert facts.instance  # what the verdict needs
+    return facts.instance
+
+
+@check("workspace.cli-missing", "the workspace has a CLI", without_instance, explains=True)
+def cli_missing(facts: Facts) -> Found | None:
+    cli = _instance(facts).cli
+    way = Way("restore apps/cli/bin/run.js: check the workspace out again, or name another one with --workspace")
     summary = f"The workspace CLI is {'a dangling link' if cli.exists else 'missing'}: {cli.path}"
-    return Finding("workspace.cli-missing", "fail", summary, {"path": cli.path, "lookalikes": facts.lookalikes}, remedy)
+    return Found("fail", summary, {"path": cli.path, "lookalikes": facts.lookalikes}, (way,))
 
 
-@check("workspace.cli-not-executable", "the workspace CLI can be executed", without_instance)
-def cli_not_executable(facts: Facts) -> Finding | None:
-    if reason(facts) != "workspace.cli-not-executable" or facts.instance is None:
-        return None
-    path = facts.instance.cli.path
-    argv = ("chmod", "u+x", path)
-    summary = f"The workspace CLI is not executable: {path}"
-    remedy = to_run(*argv)
-    return Finding("workspace.cli-not-executable", "fail", summary, {"path": path}, remedy, fixable=True)
+@check("workspace.cli-not-executable", "the workspace CLI can be executed", without_instance, explains=True)
+def cli_not_executable(facts: Facts) -> Found | None:
+    cli = _instance(facts).cli
+    summary = f"The workspace CLI is not executable: {cli.path}"
+    way = run("chmod", "u+x", cli.path, fixable=True, effect=lambda facts: executable(facts, cli.real))
+    last = Way(f"make it executable, chmod u+x {cli.path}, and look again")
+    return Found("fail", summary, {"path": cli.path}, (way, last))
 
 
 @check("workspace.interpreter-missing", "the workspace CLI's interpreter is there", without_instance)
-def interpreter_missing(facts: Facts) -> Finding | None:
+def interpreter_missing(facts: Facts) -> Found | None:
     cli = facts.instance.cli if facts.instance else None
     if cli is None or not cli.executable or not cli.shebang or cli.interpreter or cli.shebang == "bun":
         return None  # bun is a check of its own
     summary = f"The workspace CLI asks for {cli.shebang}, which is not on PATH: {cli.path}"
-    remedy = Remedy(f"install {cli.shebang}, or put its folder on PATH")
-    return Finding("workspace.interpreter-missing", "warn", summary, {"path": cli.path, "wanted": cli.shebang}, remedy)
+    way = Way(f"install {cli.shebang}, or put its folder on PATH")
+    return Found("warn", summary, {"path": cli.path, "wanted": cli.shebang}, (way,))
 
 
 @check("workspace.untrusted", "the workspace is the user's own, or trusted", without_instance)
-def untrusted(facts: Facts) -> Finding | None:
+def untrusted(facts: Facts) -> Found | None:
     if facts.instance is None or facts.instance.trusted:
         return None
-    status = "fail" if reason(facts) == "workspace.untrusted" else "warn"
-    real = facts.instance.root
-    hint, argv = facts.instance.trust_remedy
-    summary = f"{real} is not trusted, and `rawr` does not run it: {facts.instance.obstacle}."
-    remedy = Remedy(hint or command_line(argv), argv)
-    return Finding("workspace.untrusted", status, summary, {"path": real}, remedy)
+    root, (hint, argv) = facts.instance.root, facts.instance.trust_remedy
+    summary = f"{root} is not trusted, and `rawr` does not run it: {facts.instance.obstacle}."
+    return Found("warn", summary, {"path": root}, (Way(hint, argv) if hint else run(*argv),))
 
 
 @check("workspace.writable", "nobody else can write to what runs", without_instance)
-def writable(facts: Facts) -> Finding | None:
+def writable(facts: Facts) -> Found | None:
     instance = facts.instance
     if instance is None or not instance.writable or not instance.trusted:
         return None
-    _, argv = instance.trust_remedy
     summary = f"Other users can write to {instance.writable[0]}, and so decide what runs in {instance.root}."
-    remedy = to_run(*argv)
-    return Finding("workspace.writable", "fail", summary, {"paths": instance.writable}, remedy)
+    return Found("fail", summary, {"paths": instance.writable}, (run(*instance.trust_remedy[1]),))
 
 
-NEEDS = {
-    "bun.missing": "Bun is on PATH where the workspace needs it",
-    "bun.version": "Bun is the version that package.json asks for",
-    "bun.range": "package.json asks for Bun by a version range",
-    "dependencies.missing": "the workspace's dependencies are installed",
-    "package.unreadable": "the workspace's package.json is a JSON object",
-}
-
-
-def _need(check_id: str) -> Judge:
-    """The check of one thing that a checkout may lack (:mod:`rawr_install.machine.requirements` says when)."""
-
-    def judge(facts: Facts) -> Finding | None:
-        needs = facts.instance.needs if facts.instance else ()
-        need = next((need for need in needs if need.id == check_id), None)
-        if need is None:
-            return None
-        return Finding(check_id, "warn", need.summary, {}, need.remedy)
-
-    return judge
-
-
-for _id, _title in NEEDS.items():
-    check(_id, _title, without_instance)(_need(_id))
+listed(
+    {
+        "bun.missing": "Bun is on PATH where the workspace needs it",
+        "bun.version": "Bun is the version that package.json asks for",
+        "bun.range": "package.json asks for Bun by a version range",
+        "dependencies.missing": "the workspace's dependencies are installed",
+        "package.unreadable": "the workspace's package.json is a JSON object",
+    },
+    lambda facts: facts.instance.needs if facts.instance else (),
+    skip_reason=without_instance,
+)
