@@ -130,16 +130,17 @@ def resolve(program: str, path: str | None) -> str | None:
     A relative element of ``path`` (an empty one, too) is the current folder or one in it, which anybody may have
     filled; it is passed over, and so is another user's file.
     """
-    found = (find(program, folder) for folder in _absolute(os.defpath if path is None else path))
+    found = (find(program, folder) for folder in absolute(os.defpath if path is None else path))
     return next((file for file in found if file and os.path.isabs(file) and is_ours(file)), None)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ`` for a program that the toolkit starts: no search in it leads to the current folder."""
-    searches = {name: os.pathsep.join(_absolute(environ[name])) for name in ("PATH", "PYTHONPATH") if name in environ}
+    searches = {name: os.pathsep.join(absolute(environ[name])) for name in ("PATH", "PYTHONPATH") if name in environ}
     # An empty PYTHONPATH is an unset one, an empty PATH is the current folder.
     return {**environ, **searches, "PATH": searches.get("PATH") or os.defpath}
 
 
-def _absolute(path: str) -> list[str]:
+def absolute(path: str) -> list[str]:
+    """The folders of a PATH variable that do not depend on the current folder."""
     return [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import sys
 from collections.abc import Iterable
 
-from rawr_install.dispatch.program import examine, find
+from rawr_install.dispatch.program import absolute, examine
 from rawr_install.errors import RawrError
-from rawr_install.files import read_bytes
+from rawr_install.files import is_ours, read_bytes
 from rawr_install.machine.entry import UNFILLED, Entry
 from rawr_install.machine.origin import reinstall
 
@@ -61,14 +62,21 @@ def toolkits_gone(entries: Iterable[Entry], home: str, path_variable: str) -> tu
 
 def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
     """The ``rawr-install`` that a shell entry would start: beside it, recorded in it, on PATH, in ``~/.local/bin``."""
-    named = find("rawr-install", path_variable)
     candidates = (
         os.path.join(os.path.dirname(shim), "rawr-install"),
         _recorded(shim),
-        named if named and os.path.isabs(named) else None,  # not one from the current folder
+        *(os.path.join(folder, "rawr-install") for folder in absolute(path_variable)),
         os.path.join(home, ".local", "bin", "rawr-install"),
     )
-    return next((path for path in candidates if path and not examine(path, path_variable).reason), None)
+    return next(
+        (path for path in candidates if path and _is_safe(path) and not examine(path, path_variable).reason), None
+    )
+
+
+def _is_safe(path: str) -> bool:
+    """Whether nobody but the user and root can have put it there, as the shell entry asks (``_rawr_safe``)."""
+    folder = os.path.dirname(path)
+    return is_ours(path) and is_ours(folder) and not os.stat(folder).st_mode & stat.S_ISVTX
 
 
 def _recorded(shim: str) -> str | None:

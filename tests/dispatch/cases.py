@@ -1191,6 +1191,91 @@ def _(s: Scene) -> None:
     s.argv = ["install", "--help"]
 
 
+# -- whose the toolkit is ---------------------------------------------------------------------------
+
+
+def toolkit_of_another(s: Scene, *parts: str) -> None:
+    """The toolkit beside the entry, or its folder, is another user's, and there is no second one."""
+    s.finish = lambda entry: s.give_away(*filter(Path.exists, (entry.parent / part for part in parts)))
+
+
+for parts in (("rawr-install",), (".",), (".", "rawr-install")):
+    about = " and ".join("the folder" if part == "." else "the file" for part in parts)
+
+    @T.fails(f"{about} of the toolkit is another user's", "TOOLKIT_NOT_YOURS", root=True, entry_only=True)
+    def _(s: Scene, parts: tuple[str, ...] = parts) -> None:
+        toolkit_of_another(s, *parts)
+
+    @T.fails(f"a toolkit verb, and {about} is another user's", "TOOLKIT_NOT_YOURS", root=True, entry_only=True)
+    def _(s: Scene, parts: tuple[str, ...] = parts) -> None:
+        toolkit_of_another(s, *parts)
+        s.argv = ["install"]
+
+
+@T.fails("the toolkit lies in a sticky folder", "TOOLKIT_NOT_YOURS", entry_only=True)
+def _(s: Scene) -> None:
+    s.bin.chmod(0o1777)
+
+
+@T.runs("a workspace of the user's, whosoever the toolkit is", root=True)
+def _(s: Scene) -> None:
+    toolkit_of_another(s, ".", "rawr-install")
+    s.stand(s.workspace("ws"))
+
+
+def planted(s: Scene, folder: Path) -> None:
+    """The only rawr-install is one that nobody may start."""
+    s.toolkit = ""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rawr-install").write_text("#!/bin/sh\necho stolen\n")
+    (folder / "rawr-install").chmod(0o755)
+    s.argv = ["install"]
+
+
+@T.fails("the toolkit of a HOME that is another user's", "TOOLKIT_NOT_YOURS", root=True, entry_only=True)
+def _(s: Scene) -> None:
+    planted(s, s.home / ".local/bin")
+    belongs_to(s, 65534, s.home)
+
+
+@T.fails("a link in another user's HOME to a program of root's", "TOOLKIT_NOT_YOURS", root=True, entry_only=True)
+def _(s: Scene) -> None:
+    planted(s, s.home / ".local/bin")
+    (s.home / ".local/bin/rawr-install").unlink()
+    (s.home / ".local/bin/rawr-install").symlink_to("/bin/echo")
+    belongs_to(s, 65534, s.home)
+
+
+for home in ("", ".", "home"):
+
+    @T.fails(f"a toolkit below a HOME that is no absolute path ({home!r})", "TOOLKIT_GONE", entry_only=True)
+    def _(s: Scene, home: str = home) -> None:
+        planted(s, s.folder / home / ".local/bin")
+        s.env["HOME"] = home
+
+
+for element in ("", ".", "here"):
+
+    @T.fails(f"a toolkit in a folder of PATH that is no absolute path ({element!r})", "TOOLKIT_GONE", entry_only=True)
+    def _(s: Scene, element: str = element) -> None:
+        planted(s, s.folder / element)
+        s.env["PATH"] += f":{element}"
+
+
+@T.fails("a toolkit on PATH that is another user's", "TOOLKIT_NOT_YOURS", root=True, entry_only=True)
+def _(s: Scene) -> None:
+    planted(s, s.folder / "theirs")
+    belongs_to(s, 65534, s.folder / "theirs")
+    s.env["PATH"] += f":{s.folder}/theirs"
+
+
+@T.says("a toolkit of root's, for another user", "toolkit install\n", root=True, entry_only=True)
+def _(s: Scene) -> None:
+    s.user = 65534
+    s.toolkit = "#!/bin/sh\necho toolkit $*\n"
+    s.argv = ["install"]
+
+
 # -- without the toolkit's Python ----------------------------------------------------------------
 
 LONG = "#!/bin/sh\n'''exec' \"/no such/python\" \"$0\" \"$@\"\n' '''\n"

@@ -189,6 +189,57 @@ def test_without_the_toolkit_a_verb_says_how_to_reinstall_it(scene: Scene) -> No
     assert lines[1] == "  try: install rawr-install again, from where it came"
 
 
+PIPX, UV = "/x/pipx/venvs/rawr-install/bin/python", "/x/uv/tools/rawr-install/bin/python"
+
+
+@pytest.mark.parametrize(
+    ("toolkit", "remedy"),
+    [
+        (f"#!{PIPX}\n", "pipx reinstall rawr-install"),
+        (f'#!/bin/sh\n\'\'\'exec\' "{PIPX}" "$0" "$@"\n', "pipx reinstall rawr-install"),
+        (f"#!{UV}\n", "install rawr-install again, from where it came, with: uv tool install --force"),
+        ("#!/x/venv/bin/python\n", "install rawr-install again, from where it came"),
+    ],
+)
+def test_without_its_python_the_installer_is_named_by_where_the_toolkit_lies(
+    scene: Scene, shell: str, toolkit: str, remedy: str
+) -> None:
+    scene.toolkit = toolkit
+    scene.argv = ["install"]
+    assert scene.run(shell).err.splitlines()[1:] == [f"  try: {remedy}"]
+
+
+def test_a_copy_remembers_the_installer_of_a_toolkit_that_was_removed(scene: Scene) -> None:
+    scene.toolkit = ""
+    scene.edit_entry = lambda text: text.replace(
+        "\ntoolkit=''\n", f"\ntoolkit='{os.path.dirname(PIPX)}/rawr-install'\n"
+    )
+    scene.argv = ["install"]
+    assert scene.run("dash").err.splitlines()[1:] == ["  try: pipx reinstall rawr-install"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+def test_through_sudo_a_toolkit_of_the_users_is_named_and_the_way_out_is_without_sudo(scene: Scene) -> None:
+    scene.env["SUDO_UID"] = str(NOBODY)
+    scene.finish = lambda entry: scene.give_away(entry.parent / "rawr-install")
+    scene.argv = ["activate"]
+    said, remedy = scene.run("dash").err.splitlines()
+    assert f"{scene.bin}/rawr-install is another user's" in said
+    assert remedy == "  try: run it without sudo, or install rawr-install for yourself"
+
+
+def test_an_entry_started_by_its_bare_name_takes_no_toolkit_from_the_current_folder(scene: Scene, shell: str) -> None:
+    rawr = scene.entry(shell)
+    (scene.cwd / "rawr-install").write_text("#!/bin/sh\necho stolen\n")
+    (scene.cwd / "rawr-install").chmod(0o755)
+    (scene.bin / "rawr-install").unlink()
+    # `sh rawr` finds a script in the current folder, with a $0 that has no slash.
+    (scene.cwd / "rawr").write_text(rawr.read_text())
+    words = [*scene.interpreter(shell).split(), "rawr", "install"]
+    done = subprocess.run(words, cwd=scene.cwd, env=scene.env, capture_output=True, text=True)
+    assert done.returncode == 127 and "stolen" not in done.stdout and "[TOOLKIT_GONE]" in done.stderr
+
+
 def test_what_is_not_read_by_anybody_is_no_traceback(scene: Scene, runner: str) -> None:
     scene.entry(runner)
     for words, expected in (("build", "127"), ("--help", "0"), ("--version", "0")):
