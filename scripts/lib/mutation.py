@@ -29,9 +29,8 @@ Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is Lt_LtE LtE_Lt Gt_GtE GtE_Gt
 # Module -> the tests that must notice, those first that most often do.
 TESTS = {
     "atomic": "tests/test_atomic.py tests/test_macos.py",
-    "dispatch/trust": "tests/install/test_policy.py tests/dispatch/test_agreement.py tests/install/test_not_yours.py"
-    " tests/test_trust_before_change.py -k 'not dash'",
-    "dispatch/decide": "tests/dispatch/test_agreement.py tests/dispatch/test_messages.py -k 'not dash'",
+    "dispatch/trust": "tests/dispatch/test_trust.py tests/test_light_imports.py",
+    "dispatch/decide": "tests/dispatch/test_decide.py tests/test_light_imports.py",
 }
 
 
