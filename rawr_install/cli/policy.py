@@ -7,6 +7,7 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, group
+from rawr_install.cli.terminal import tilde
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, is_workspace
 from rawr_install.install import policy
 from rawr_install.machine.ownership import not_yours
@@ -30,7 +31,10 @@ def _set(enabled: bool, dry_run: bool) -> Result:
     now = policy.fallback(paths)
     shown = to_json(now) | ({"enabled": enabled} if dry_run else {})
     data = {"changed": change.changed, "dryRun": dry_run, **shown}
-    lines = [_changed(change, "Owner fallback", "enabled" if enabled else "disabled"), f"Policy file: {change.file}"]
+    lines = [
+        _changed(change, "Owner fallback", "enabled" if enabled else "disabled"),
+        f"Policy file: {tilde(change.file, paths.home)}",
+    ]
     return Result(data, lines, _doubts(now, enabled))
 
 
@@ -68,13 +72,14 @@ def disable(dry_run: bool, yes: bool) -> Result:
 @command("status", epilog="rawr-install fallback status --json")
 def status() -> Result:
     """Say whether the fallback is enabled, by what, and whether the owner could be used."""
-    now = policy.fallback(Paths.from_environ(os.environ))
+    paths = Paths.from_environ(os.environ)
+    now = policy.fallback(paths)
     by = f" by {', '.join(now.enabled_by)}" if now.enabled_by else ""
     lines = [
         f"Owner fallback: {'enabled' if now.enabled else 'disabled'}{by}",
-        f"Owner: {now.owner_workspace_path or 'none'} ({now.owner_file_status})",
+        f"Owner: {tilde(now.owner_workspace_path or 'none', paths.home)} ({now.owner_file_status})",
     ]
-    return Result(now, lines, [*_doubts(now, now.enabled), *_theirs(Paths.from_environ(os.environ))])
+    return Result(now, lines, [*_doubts(now, now.enabled), *_theirs(paths)])
 
 
 for made in (enable, disable, status):
@@ -83,7 +88,8 @@ for made in (enable, disable, status):
 
 def _trust_outcome(change: policy.PolicyChange, state: str) -> Result:
     below = "" if is_workspace(change.path) or not os.path.isdir(change.path) else ", with every workspace in it"
-    lines = [_changed(change, change.path, state + below), f"Trust list: {change.file}"]
+    home = Paths.from_environ(os.environ).home
+    lines = [_changed(change, tilde(change.path, home), state + below), f"Trust list: {tilde(change.file, home)}"]
     return Result(to_json(change), lines)
 
 
@@ -120,7 +126,7 @@ def list_trusted() -> Result:
     """Show the trusted workspaces and what stands there now."""
     paths = Paths.from_environ(os.environ)
     found = policy.trusted(paths)
-    lines = [item.path + _remark(item) for item in found] or ["No trusted workspaces."]
+    lines = [tilde(item.path, paths.home) + _remark(item) for item in found] or ["No trusted workspaces."]
     data = {"file": paths.trusted_file, "workspaces": found}
     return Result(data, lines, _theirs(paths))
 

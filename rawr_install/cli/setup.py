@@ -16,11 +16,14 @@ from rawr_install.errors import RawrError, RefusedError
 from rawr_install.install import operations
 from rawr_install.install.operations import Options
 from rawr_install.machine import requirements as bun
+from rawr_install.machine.change import Change
 from rawr_install.machine.entry import LINK, SHIM, classify
 from rawr_install.machine.lock import WAIT
 from rawr_install.machine.plan import Activated, Installed, Request
 from rawr_install.paths import Paths
 from rawr_install.report import to_json
+
+UNDO = "To undo: rawr-install rollback"
 
 _mode = click.option(
     "--mode",
@@ -64,8 +67,8 @@ def install(workspace: str | None, wait: float, dry_run: bool, yes: bool, **aske
     """Put the global `rawr` in place; the machine's owner stays as it is."""
     done = operations.install(_paths(), Request(**asked), workspace, Options(dry_run, wait))
     result = done.plan.result
-    lines = _shim_lines(done) if result.mode == SHIM else _install_lines(result)
-    return _answer(done, dry_run, lines, because=_because(result.mode))
+    details = _install_lines(result) if result.mode == LINK else ()
+    return _answer(done, dry_run, _entry_lines(done), because=_because(result.mode), details=details)
 
 
 @command(
@@ -90,8 +93,15 @@ def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bo
     deps = _install_deps(root, dry_run) if install_deps else None
     needs = bun.requirements(root, os.environ, ask=True)
     more = {"needs": needs, "installDeps": deps}
+    mode = done.plan.result.mode
     outcome = _answer(
-        done, dry_run, _activate_lines(done), more, after=_need_lines(needs), because=_because(done.plan.result.mode)
+        done,
+        dry_run,
+        _activate_lines(done),
+        more,
+        after=_need_lines(needs),
+        because=_because(mode),
+        details=[*_install_lines(done.plan.result), *_owner_lines(done.plan.result)] if mode == LINK else (),
     )
     if deps != "failed":
         return outcome
@@ -111,8 +121,8 @@ def deactivate(wait: float, dry_run: bool, yes: bool) -> Result:
     """Forget the machine's owner; the entry named `rawr` stays where it is."""
     done = operations.deactivate(_paths(), Options(dry_run, wait))
     result = done.plan.result
-    ending = f"No global rawr owner any more; it was {result.previous_owner}."
-    lines = [ending if done.changed else "There is no global rawr owner.", f"Owner file: {result.owner_file_path}"]
+    forgotten = f"This machine has no owner now; it was {_tilde(result.previous_owner)}. {UNDO}"
+    lines = [forgotten] if done.changed else []
     return _answer(done, dry_run, lines, because="there was no owner to forget")
 
 
@@ -131,7 +141,7 @@ def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Result:
     """Return to the owner and entry from before the last change."""
     done = operations.rollback(_paths(), to, Options(dry_run, wait))
     changes = [change for change in done.plan.changes if change.role != "receipt"]
-    lines = [f"Rolled back: {change.describe()}" for change in changes]
+    lines = [f"Rolled back: {_restored(change)}" for change in changes]
     dangling = [change.path for change in changes if classify(change.path).kind == "dangling"]
     lines += [f"Note: {path} leads nowhere: the workspace that it had then is gone." for path in dangling]
     return _answer(done, dry_run, lines)
@@ -156,9 +166,9 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
     done = operations.uninstall(paths, options)
     left = bool(done.plan.result.left)
     purged = operations.purge(paths, options) if purge and not left else []
-    lines = [f"Removed {path}" for path in done.plan.result.removed]
-    lines += [f"Restored {path}" for path in done.plan.result.restored]
-    lines += [f"Purged {path}" for path in purged]
+    lines = [f"Removed {_tilde(path)}" for path in done.plan.result.removed]
+    lines += [f"Restored {_tilde(path)}" for path in done.plan.result.restored]
+    lines += [f"Purged {_tilde(path)}" for path in purged]
     lines += ["Not purged: the receipt is needed for what is left."] if purge and left else []
     because = "nothing is left that this toolkit put there and nobody has modified"
     outcome = _answer(done, dry_run, lines, {"purged": purged}, changed=bool(purged), because=because)
@@ -180,26 +190,40 @@ def _install_lines(result: Installed | Activated) -> list[str]:
     return [*lines, f"Owner workspace: {result.owner_workspace_path}"] if result.owner_workspace_path else lines
 
 
-def _shim_lines(done: operations.Result[Installed]) -> list[str]:
+def _entry_lines(done: operations.Result[Installed]) -> list[str]:
     """What holds and what comes next."""
-    path = _tilde(done.plan.result.entry_path)
+    path, runs = _tilde(done.plan.result.entry_path), _runs(done.plan.result)
     if not _entry_changed(done):
-        return [f"Nothing to do: {path} is there and runs the workspace you are in."]
-    undo = "to undo: rawr-install rollback"
-    return [f"Installed {path}: it runs the workspace you are in.", f"Next: cd into a workspace, then rawr; {undo}"]
+        return [f"{'Nothing to do: ' * (done.plan.result.mode == SHIM)}{path} is there and runs {runs}."]
+    first = "Next: cd into a workspace, then rawr. " if done.plan.result.mode == SHIM else ""
+    return [f"Installed {path}: it runs {runs}.", first + UNDO]
+
+
+def _runs(result: Installed | Activated) -> str:
+    return "the workspace you are in" if result.mode == SHIM else f"{_tilde(result.instance_root)} in every folder"
+
+
+def _restored(change: Change) -> str:
+    """What holds again, in words."""
+    path, after = _tilde(change.path), change.after
+    if change.role == "owner" and after.kind == "file":
+        return f"{_tilde(after.data.decode('utf-8', 'replace').strip())} is this machine's owner again."
+    if after.kind == "absent":
+        return "this machine has no owner again." if change.role == "owner" else f"{path} is gone again."
+    return f"{path} leads to {_tilde(after.target)} again." if after.kind == "link" else f"{path} is back as it was."
 
 
 def _activate_lines(done: operations.Result[Activated]) -> list[str]:
     result = done.plan.result
-    if result.mode == LINK:
-        return [*_install_lines(result), *_owner_lines(result)]
     root, before = _tilde(result.instance_root), _tilde(result.previous_owner)
     sentence = {
         "initialized": f"{root} is this machine's owner now",
         "already": f"{root} is this machine's owner already",
         "transferred": f"{root} is this machine's owner now; it was {before}",
     }[result.ownership]
-    made = f"; {_tilde(result.entry_path)} runs the workspace you are in" if _entry_changed(done) else ""
+    made = f"; {_tilde(result.entry_path)} runs {_runs(result)}" if _entry_changed(done) else ""
+    if result.mode == LINK:
+        return [f"{sentence}{made}.", *([UNDO] if done.changed else [])]
     allowed = fallback_enabled(_paths().fallback_file, os.environ)
     outside = "it." if allowed else "nothing; to let it run the owner there: rawr-install fallback enable"
     return [f"{sentence}{made}.", f"Outside every workspace rawr runs {outside}"]
@@ -268,6 +292,7 @@ def _answer(
     after: Iterable[str] = (),
     changed: bool = False,
     because: str = "everything was in place",
+    details: Iterable[str] = (),
 ) -> Result:
     """The result of a changing command: how things stand as data, its lines and notes, or its plan for a dry run."""
     changed = not dry_run and (done.changed or changed)
@@ -279,7 +304,7 @@ def _answer(
         lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *notes]
     else:
         unchanged = [f"Nothing changed: {because}."] if because and not changed else []
-        lines = [*lines, *notes, *after, *unchanged]
+        lines = [*lines, *(["Details:"] if details else []), *details, *notes, *after, *unchanged]
     return Result(data | (more or {}), lines, done.recovered)
 
 

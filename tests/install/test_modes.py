@@ -158,7 +158,7 @@ def test_a_link_before_pipxs_shim_decides_and_is_kept_and_the_way_out_is_told(ma
     machine.link(a)
     for words in (("install", "--workspace", a), ("activate", a)):
         said = machine.rawr_install(*words).out
-        assert said.startswith(f"Installed Bun-global rawr symlink at {machine.entry}\n") and FOLLOW in said
+        assert f"\nInstalled Bun-global rawr symlink at {machine.entry}\n" in said and FOLLOW in said
     finding = doctor(machine, a)["entry.link-decides"]
     assert finding["status"] == "info" and finding["remedy"]["argv"] == FOLLOW.split()
     assert machine.rawr_install(*finding["remedy"]["argv"][1:], cwd=machine.home).code == 0
