@@ -131,14 +131,18 @@ def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, 
     if dry_run:
         planned, changed = store.preview(root, mutator)
         data = {"workspaceRoot": root, "dryRun": True, "changed": changed, "state": planned}
-        return Result(data, _changed_lines(planned, changed, "would be changed (dry run)"))
+        return Result(data, _switched(plugins, on, f"Would {'enable' if on else 'disable'}" if changed else ""))
     made = store.mutate_repo_state_atomically(root, mutator, store.RepoStateMutationOptions(lock_timeout=timeout))
     data = {"workspaceRoot": root, "dryRun": False, "changed": made.changed, "state": made.state, "lock": _waited(made)}
-    return Result(data, _changed_lines(made.state, made.changed, "changed"), made.degraded)
+    return Result(data, _switched(plugins, on, _word(on).capitalize() if made.changed else ""), made.degraded)
 
 
-def _changed_lines(state: RepoState, changed: bool, what: str) -> list[str]:
-    return [f"State: {what}." if changed else "State: so already, nothing changed.", *_state_lines(state)]
+def _word(on: bool) -> str:
+    return "enabled" if on else "disabled"
+
+
+def _switched(plugins: tuple[str, ...], on: bool, deed: str) -> list[str]:
+    return _listed(deed or f"Nothing changed, {_word(on)} already", list(plugins))
 
 
 def _waited(made: RepoStateMutationResult) -> dict[str, object]:

@@ -30,7 +30,7 @@ def test_enable_and_disable_change_the_file_and_say_so(machine: Machine, root: P
     made = machine.rawr_install("state", "enable", "b", "a", "--json", cwd=root)
     assert (made.code, made.json["data"]["changed"], made.json["data"]["lock"]["durable"]) == (0, True, True)
     again = machine.rawr_install("state", "enable", "a", cwd=root)
-    assert again.out.startswith("State: so already, nothing changed.")
+    assert again.out.startswith("Nothing changed, enabled already: ")
     machine.rawr_install("state", "disable", "b", cwd=root / "plugins")
     written = json.loads((root / ".rawr/state/state.json").read_text())
     assert (written["plugins"]["enabled"], written["plugins"]["disabled"]) == (["a"], ["b"])
