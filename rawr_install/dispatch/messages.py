@@ -131,6 +131,7 @@ _TROUBLE = {
     "folder": ("CLI_IS_FOLDER", "is a folder"),
     "not-a-file": ("CLI_NOT_A_FILE", "is not a regular file"),
     "not-executable": ("CLI_NOT_EXECUTABLE", "is not executable"),
+    "noexec": ("CLI_NOEXEC", "lies on a file system that is mounted noexec"),
     "own-entry": ("SELF_EXEC", "is rawr's own entry: it would run itself for ever"),
     "windows-line-end": ("CLI_WINDOWS_LINE_END", "has a Windows line end after its first line, which asks for {}"),
     "no-interpreter": ("CLI_INTERPRETER_MISSING", "is to be started by {}, which is not {}"),
@@ -145,6 +146,8 @@ def cannot_start(cli: Program) -> DispatchError:
     message = f"The workspace CLI {cli.path} {trouble.format(cli.wanted, 'there' if '/' in cli.wanted else 'on PATH')}."
     if cli.reason == "not-executable":
         return _unusable(code, message, remedy=("chmod", "+x", cli.path))
+    if cli.reason == "noexec":
+        return _unusable(code, message, "mount it without noexec, or move the workspace to another file system")
     if cli.reason == "windows-line-end":
         edit = ("sed", "-i") if sys.platform == "linux" else ("perl", "-pi", "-e")
         return _unusable(code, message, remedy=(*edit, r"s/\r$//", os.path.realpath(cli.path)))

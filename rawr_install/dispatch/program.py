@@ -27,7 +27,8 @@ class Program:
     """What stands at ``path``, and whether the system can start it.
 
     ``reason`` is "" if it can, else ``missing``, ``dangling`` (a link that leads nowhere), ``folder``, ``not-a-file``,
-    ``not-executable``, ``own-entry`` (the toolkit's shell entry), ``windows-line-end`` (of the first line),
+    ``not-executable``, ``noexec`` (its file system is mounted so), ``own-entry`` (the toolkit's shell entry),
+    ``windows-line-end`` (of the first line),
     ``no-interpreter`` (it is not there), ``no-shebang``, ``other-system`` (compiled for one).
     ``wanted`` is the program that the first line asks for, "" for none; ``interpreter`` is the file that it leads to.
     """
@@ -69,8 +70,16 @@ def _no_program(path: str) -> str:
     if not os.path.exists(path):
         return "dangling" if os.path.islink(path) else "missing"
     if os.path.isfile(path):
-        return "not-executable"
+        return "noexec" if mounted_noexec(path) else "not-executable"
     return "folder" if os.path.isdir(path) else "not-a-file"
+
+
+def mounted_noexec(path: str) -> bool:
+    """Whether nothing on the file system of ``path`` can be started, whatever its mode."""
+    try:
+        return bool(os.statvfs(path).f_flag & getattr(os, "ST_NOEXEC", 0))
+    except OSError:
+        return False
 
 
 def shell_entry_version(head: bytes) -> str | None:

@@ -139,7 +139,7 @@ def _helps(facts: Facts, check_id: str, way: Way, before: Mapping[str, Found], t
     failed = _failed(found) - _failed(before)
     if not failed:
         return way
-    nexts = found[failed.pop()].ways if then and len(failed) == 1 else ()
+    nexts = found[failed.pop()].ways if then and len(failed) == 1 and not way.later else ()
     return next(
         (both(way, each) for each in nexts if each.argv and _helps(facts, check_id, both(way, each), before, False)),
         None,

@@ -16,7 +16,7 @@ from rawr_install.machine.facts import Facts, Instance
 def reason(facts: Facts) -> str:
     """The id of the check that explains why the machine is unhealthy; empty when it is healthy."""
     instance = facts.instance
-    policy = "policy.writable" if facts.environment.exposed else ""
+    policy = "policy.writable" if facts.environment.exposed else _of_another_user(facts)
     if instance is None:
         return "workspace.variable" if facts.refused else _about_entry(facts, None) or policy
     if not instance.cli.exists or instance.cli.real is None:
@@ -25,6 +25,13 @@ def reason(facts: Facts) -> str:
         return "workspace.cli-not-executable"
     writable = "workspace.writable" if instance.writable and instance.trusted else ""
     return _about_entry(facts, instance) or writable or policy
+
+
+def _of_another_user(facts: Facts) -> str:
+    files = facts.environment.foreign_files
+    if any(path.endswith("/bunfig.toml") for path in files):
+        return "project.bunfig-preload"
+    return "project.env-file" if files else ""
 
 
 def _about_entry(facts: Facts, instance: Instance | None) -> str:

@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from rawr_install.dispatch.program import read_head, shell_entry_version
+from rawr_install.dispatch.program import mounted_noexec, read_head, shell_entry_version
 from rawr_install.dispatch.workspace import CLI_RELATIVE, cli_path, is_workspace
 
 SHIM, LINK = "shim", "bun-symlink"  # the two modes
@@ -29,6 +29,7 @@ class Entry(NamedTuple):
     """One ``rawr`` as found: ``real`` is None when it leads nowhere, ``instance`` the workspace it is linked to.
 
     ``version`` is the toolkit's that a ``shim`` is a copy of; "" for one from before entries had a version.
+    ``noexec``: it cannot be started for the way in which its file system is mounted.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Entry(NamedTuple):
     instance: str | None = None
     executable: bool = False
     version: str | None = None
+    noexec: bool = False
 
     @property
     def ours(self) -> bool:
@@ -83,7 +85,8 @@ def classify(path: str) -> Entry:
     instance = (linked_instance(real) or _named_instance(path, link)) if link is not None else None
     version = None if instance or not stat.S_ISREG(info.st_mode) else shell_entry_version(read_head(real) or b"")
     kind = "workspace-link" if instance else _kind_of_file(path, real, version)
-    return Entry(path, kind, real, link, instance, executable, version)
+    noexec = stat.S_ISREG(info.st_mode) and not executable and mounted_noexec(real)
+    return Entry(path, kind, real, link, instance, executable, version, noexec)
 
 
 def linked_instance(real: str) -> str | None:

@@ -9,12 +9,13 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 
+from rawr_install.dispatch.trust import is_granted
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, fallback_enabled, folders_up
-from rawr_install.files import PATH_FOLDERS, read_bytes
+from rawr_install.files import PATH_FOLDERS, is_ours, read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Environment
 from rawr_install.machine.ownership import exposed, not_yours
-from rawr_install.machine.toolkit import toolkits_gone
+from rawr_install.machine.toolkit import cached_toolkits, toolkits_gone
 from rawr_install.paths import Paths
 
 SMALL_LIMIT = 64 * 1024
@@ -36,7 +37,15 @@ def read_environment(
         toolkits_gone(entries, paths.home, environ.get("PATH", "")),
         tuple(_system_path()),
         _unchangeable(paths),
+        _foreign_files(cwd, environ),
+        cached_toolkits(entries, paths.home, environ),
     )
+
+
+def _foreign_files(cwd: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    files = (os.path.join(cwd, name) for name in ("bunfig.toml", *ENV_FILES)) if cwd else ()
+    found = tuple(file for file in files if os.path.exists(file) and not is_ours(file))
+    return () if cwd and found and is_granted(os.path.realpath(cwd), environ) else found
 
 
 def _fallback(paths: Paths, environ: Mapping[str, str]) -> Iterator[str]:

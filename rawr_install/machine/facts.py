@@ -166,6 +166,8 @@ class Environment(NamedTuple):
     variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist;
     ``toolkits_gone``: shell entries of ours that can start no toolkit; ``system_path``:
     the folders that a Mac's login shells have on PATH whatever else they read;
+    ``foreign_files``: those of the files that Bun loads here that belong to another user, and no grant covers;
+    ``cached_toolkits``: shell entries of ours whose toolkit lies in a cache;
     ``unchangeable``: why the toolkit can change nothing here, in a sentence, and what to do; None where it can.
     """
 
@@ -177,6 +179,8 @@ class Environment(NamedTuple):
     toolkits_gone: tuple[str, ...] = ()
     system_path: tuple[str, ...] = ()
     unchangeable: tuple[str, str] | None = None
+    foreign_files: tuple[str, ...] = ()
+    cached_toolkits: tuple[str, ...] = ()
 
 
 class Problem(NamedTuple):

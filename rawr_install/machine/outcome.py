@@ -59,12 +59,15 @@ def _after_entry(facts: Facts, change: Change) -> Facts:
     folders = tuple(Folder(each.path, each.real, of(each.real, each.entry)) for each in facts.path.folders)
     entries, also_at = distinct(folders)
     bun = facts.bun_entry.path
-    gone = tuple(path for path in facts.environment.toolkits_gone if path != change.path)
+    gone, cached = (
+        tuple(path for path in paths if path != change.path)
+        for paths in (facts.environment.toolkits_gone, facts.environment.cached_toolkits)
+    )
     return facts._replace(
         seen=seen,
         path=facts.path._replace(folders=folders, entries=entries, also_at=also_at),
         bun_entry=of(facts.seen[bun].folder if bun in facts.seen else "", facts.bun_entry),
-        environment=facts.environment._replace(toolkits_gone=gone),
+        environment=facts.environment._replace(toolkits_gone=gone, cached_toolkits=cached),
     )
 
 

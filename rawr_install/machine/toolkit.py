@@ -6,13 +6,13 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rawr_install.dispatch.program import absolute, examine
 from rawr_install.errors import RawrError
 from rawr_install.files import is_ours, read_bytes
 from rawr_install.machine.entry import UNFILLED, Entry
-from rawr_install.machine.origin import reinstall
+from rawr_install.machine.origin import is_cached, reinstall
 
 SHIM_LIMIT = 16 * 1024
 
@@ -58,6 +58,13 @@ def toolkits_gone(entries: Iterable[Entry], home: str, path_variable: str) -> tu
     """Our shell entries that find no toolkit that could start."""
     shims = (entry.path for entry in entries if entry.kind == "shim")
     return tuple(shim for shim in shims if toolkit_of(shim, home, path_variable) is None)
+
+
+def cached_toolkits(entries: Iterable[Entry], home: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Our shell entries whose toolkit lies in a cache, from which it may go any day."""
+    shims = (entry.path for entry in entries if entry.kind == "shim")
+    found = ((shim, toolkit_of(shim, home, environ.get("PATH", ""))) for shim in shims)
+    return tuple(shim for shim, toolkit in found if toolkit and is_cached(os.path.dirname(toolkit), environ))
 
 
 def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:

@@ -15,10 +15,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from rawr_install import __version__
 from rawr_install.cli.main import main as run_command
 from tests.support.machine import Machine, Ran, make_workspace
 
-MARK = "rawr-install shell entry"
+MARK = f"rawr-install shell entry\n_rawr_version='{__version__}'"
 VERSION_3_CLI = "#!/bin/sh\nexit 0\n"
 
 
@@ -449,6 +450,22 @@ def the_clis_interpreter_is_not_on_path(lab: Lab) -> None:
     lab.program(lab.cli, "#!/usr/bin/env no-such-interpreter\n")
 
 
+@situation(mends="workspace.cli-cannot-start", workspace__cli_cannot_start="warn")
+def the_cli_has_windows_line_ends(lab: Lab) -> None:
+    lab.program(lab.cli, "#!/bin/sh\r\necho hello\r\n")
+
+
+@situation(workspace__cli_cannot_start="warn")
+def the_cli_has_no_first_line(lab: Lab) -> None:
+    lab.program(lab.cli, "echo hello\n")
+
+
+@situation(workspace__cli_not_executable="fail")
+def the_cli_is_a_folder(lab: Lab) -> None:
+    lab.cli.unlink()
+    lab.cli.mkdir()
+
+
 def offer_bun(lab: Lab) -> None:
     """A ``curl`` that answers with a script which, as Bun's installer does, puts a new Bun in place."""
     script = lab.program(lab.home / "installer", f"rm -f {lab.tools}/bun; cp /bin/true {lab.tools}/bun\n")
@@ -601,6 +618,27 @@ def a_bunfig_preloads_code(lab: Lab) -> None:
 @situation(project__env_file="warn")
 def a_dotenv_sets_what_decides(lab: Lab) -> None:
     (lab.cwd / ".env").write_text("COLOR=blue\nexport RAWR_WORKSPACE_ROOT=/elsewhere\n")
+
+
+@situation(project__env_file="fail", project__bunfig_preload="fail")
+def what_bun_loads_here_is_another_users(lab: Lab) -> None:
+    for name in (".env.local", "bunfig.toml"):
+        (lab.cwd / name).write_text("")
+        os.chown(lab.cwd / name, 12345, -1)
+
+
+@situation(mends="entry.outdated", entry__outdated="warn")
+def our_shell_entry_is_an_older_copy(lab: Lab) -> None:
+    use_shell_entry(lab)
+    lab.program(lab.machine.entry, "#!/bin/sh\n# rawr-install shell entry\n_rawr_version='0.0.1'\n")
+
+
+@situation(mends="toolkit.cached", toolkit__cached="warn")
+def the_shell_entrys_toolkit_lies_in_a_cache(lab: Lab) -> None:
+    cached = lab.program(lab.home / ".cache/uv/archive-v0/x/bin/rawr-install")
+    use_shell_entry(lab)
+    lab.program(lab.machine.entry, f"#!/bin/sh\n# {MARK}\ntoolkit='{cached}'\n")
+    lab.machine.env["PATH"] = f"{lab.machine.bun_bin}:/usr/bin:/bin"
 
 
 @situation(mends="toolkit.gone", toolkit__gone="warn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rawr_install import __version__
 from rawr_install.doctor.checks.registry import Found, check, without_instance
 from rawr_install.doctor.checks.remedies import (
     Way,
@@ -63,9 +64,26 @@ def dangling(facts: Facts) -> Found | None:
 @check("entry.not-executable", "the entry of ours can be started", explains=True)
 def not_executable(facts: Facts) -> Found | None:
     found = next(each for each in (*facts.entries, facts.bun_entry) if each.ours and each.real and not each.executable)
+    if found.noexec:
+        summary = f"{found.path} cannot be started: its file system is mounted noexec."
+        way = Way("mount it without noexec, or choose a folder elsewhere: rawr-install install --bin-dir DIR")
+        return Found("fail", summary, _evidence(found), (*_then_on_path(facts, install(facts)), way))
     chmod = run("chmod", "u+x", found.path, fixable=True, effect=lambda facts: executable(facts, found.real))
     ways = (chmod, set_up(facts))
     return Found("fail", f"{found.path} is not executable, so shells pass it over.", _evidence(found), ways)
+
+
+@check("entry.outdated", "every copy of our shell entry is the toolkit's own version")
+def outdated(facts: Facts) -> Found | None:
+    copies = [entry for entry in facts.entries if entry.kind == "shim" and not entry.managed]
+    old = next((entry for entry in copies if entry.version not in (None, __version__)), None)
+    if old is None:
+        return None
+    version = f"of rawr-install {old.version}" if old.version else "from before it had a version"
+    in_place = toolkit("install", "--mode", SHIM, "--bin-dir", folder_of(old), fixable=True)
+    last = Way("install rawr-install where it stays, and let that write the entry: rawr-install install")
+    summary = f"{old.path} is a copy {version}; this is {__version__}."
+    return Found("warn", summary, _evidence(old, version=old.version), (install(facts), in_place, last))
 
 
 @check("entry.foreign", "the rawr that runs belongs to the toolkit", explains=True)

@@ -13,10 +13,24 @@ def toolkit_gone(facts: Facts) -> Found | None:
     if not gone:
         return None
     summary = f"{gone[0]} finds no rawr-install that can start: its Python is gone."
-    way = toolkit("install", "--mode", "shim", "--bin-dir", gone[0].rpartition("/")[0], fixable=True)
-    if any(entry.managed for entry in facts.entries if entry.path == gone[0]):
-        way = Way("reinstall rawr-install with the program that put this entry there, for example pipx")
-    return Found("warn", summary, {"entries": gone}, (way,))
+    return Found("warn", summary, {"entries": gone}, _with_this_toolkit(facts, gone[0]))
+
+
+@check("toolkit.cached", "the toolkit that our shell entry finds stays")
+def toolkit_cached(facts: Facts) -> Found | None:
+    cached = facts.environment.cached_toolkits
+    if not cached:
+        return None
+    summary = f"The rawr-install that {cached[0]} finds lies in a cache, from which it may go any day."
+    return Found("warn", summary, {"entries": cached}, _with_this_toolkit(facts, cached[0]))
+
+
+def _with_this_toolkit(facts: Facts, shim: str) -> tuple[Way, ...]:
+    """Let the entry lead to the toolkit that runs, unless a package manager made it."""
+    if any(entry.managed for entry in facts.entries if entry.path == shim):
+        return (Way("reinstall rawr-install with the program that put this entry there, for example pipx"),)
+    last = Way("install rawr-install where it stays (pipx install, uv tool install), then: rawr-install install")
+    return toolkit("install", "--mode", "shim", "--bin-dir", shim.rpartition("/")[0], fixable=True), last
 
 
 @check("receipt.disagrees", "what the toolkit installed is as it was installed")
@@ -58,6 +72,8 @@ listed(
 @check("project.bunfig-preload", "no bunfig.toml here loads code before rawr")
 def preload(facts: Facts) -> Found | None:
     preloads = facts.environment.preloads
+    if theirs := _of_another_user(facts, "bunfig.toml"):
+        return theirs
     if not preloads:
         return None
     summary = f"bunfig.toml in the current folder makes Bun load {', '.join(preloads)} before rawr runs."
@@ -68,6 +84,8 @@ def preload(facts: Facts) -> Found | None:
 @check("project.env-file", "no .env here changes what rawr runs")
 def env_file(facts: Facts) -> Found | None:
     settings = facts.environment.env_settings
+    if theirs := _of_another_user(facts, ".env"):
+        return theirs
     if not settings:
         return None
     names, files = sorted({name for _, name in settings}), sorted({file for file, _ in settings})
@@ -76,6 +94,15 @@ def env_file(facts: Facts) -> Found | None:
     )
     way = Way("run rawr from another folder, or take these variables out of the file")
     return Found("warn", summary, {"files": files, "variables": names}, (way,))
+
+
+def _of_another_user(facts: Facts, name: str) -> Found | None:
+    """The failure that a file which Bun loads here is another user's, whatever it says now."""
+    files = [file for file in facts.environment.foreign_files if file.rpartition("/")[2].startswith(name)]
+    if not files:
+        return None
+    summary = f"{', '.join(files)} belongs to another user, who so decides what Bun loads before rawr runs."
+    return Found("fail", summary, {"folder": facts.cwd, "files": files}, (Way("run rawr from a folder of your own"),))
 
 
 def _not_asked(facts: Facts) -> str:

@@ -22,6 +22,7 @@ class Way(NamedTuple):
     """A way out: words for a person and, where a command does it, its arguments.
 
     ``fixable``: it can be undone, and takes nothing that somebody chose, so ``--fix`` may run it unasked.
+    ``later``: it holds for new login shells only.
     ``effect``: the facts after the command, None where it would be refused; not given where that need not be asked.
     """
 
@@ -29,6 +30,7 @@ class Way(NamedTuple):
     argv: tuple[str, ...] = ()
     fixable: bool = False
     effect: Effect | None = None
+    later: bool = False
 
 
 def run(*argv: str, fixable: bool = False, effect: Effect | None = None) -> Way:
@@ -191,7 +193,8 @@ def to_profile(facts: Facts, folder: str) -> Way:
     script = _ADD.replace("{file}", _FILE.get(facts.shell, '"$HOME/.profile"'))
     where = _SHOWN.get(facts.shell, "your shell's profile")
     text = f"add to {where}, and open a new login shell: {line}"
-    return Way(text, ("sh", "-c", script, "sh", line), effect=lambda facts: _first_on_path(facts, folder))
+    effect: Effect = lambda facts: _first_on_path(facts, folder)  # noqa: E731
+    return Way(text, ("sh", "-c", script, "sh", line), effect=effect, later=True)
 
 
 def _first_on_path(facts: Facts, folder: str) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rawr_install.doctor.checks.registry import Found, check, listed, without_instance
 from rawr_install.doctor.checks.remedies import Way, executable, run
+from rawr_install.errors import DispatchError
 from rawr_install.machine.facts import Facts, Instance
 
 
@@ -41,16 +42,32 @@ def cli_missing(facts: Facts) -> Found | None:
 @check("workspace.cli-not-executable", "the workspace CLI can be executed", without_instance, explains=True)
 def cli_not_executable(facts: Facts) -> Found | None:
     cli = _instance(facts).cli
-    summary = f"The workspace CLI is not executable: {cli.path}"
-    way = run("chmod", "u+x", cli.path, fixable=True, effect=lambda facts: executable(facts, cli.real))
-    last = Way(f"make it executable, chmod u+x {cli.path}, and look again")
-    return Found("fail", summary, {"path": cli.path}, (way, last))
+    if cli.refusal is None or cli.refusal.code == "CLI_NOT_EXECUTABLE":
+        chmod = run("chmod", "u+x", cli.path, fixable=True, effect=lambda facts: executable(facts, cli.real))
+        last = Way(f"make it executable, {chmod.text}, and look again")
+        return Found("fail", f"The workspace CLI is not executable: {cli.path}", {"path": cli.path}, (chmod, last))
+    return _cannot_start(cli.path, cli.refusal)._replace(status="fail")
+
+
+def _cannot_start(path: str, refusal: DispatchError) -> Found:
+    """In the words of the dispatcher, which knows the way out."""
+    way = run(*refusal.remedy) if refusal.remedy else Way(refusal.hint)
+    return Found("warn", refusal.message, {"path": path, "code": refusal.code}, (way,))
+
+
+@check("workspace.cli-cannot-start", "the system can start the workspace CLI", without_instance)
+def cli_cannot_start(facts: Facts) -> Found | None:
+    cli = facts.instance.cli if facts.instance else None
+    if cli is None or not cli.executable or not cli.refusal or cli.refusal.code == "CLI_INTERPRETER_MISSING":
+        return None  # what is not there, or not executable, are checks of their own
+    return _cannot_start(cli.path, cli.refusal)
 
 
 @check("workspace.interpreter-missing", "the workspace CLI's interpreter is there", without_instance)
 def interpreter_missing(facts: Facts) -> Found | None:
     cli = facts.instance.cli if facts.instance else None
-    if cli is None or not cli.executable or not cli.shebang or cli.interpreter or cli.shebang == "bun":
+    missing = cli is not None and cli.refusal is not None and cli.refusal.code == "CLI_INTERPRETER_MISSING"
+    if cli is None or not missing or cli.shebang == "bun":
         return None  # bun is a check of its own
     summary = f"The workspace CLI asks for {cli.shebang}, which is not on PATH: {cli.path}"
     way = Way(f"install {cli.shebang}, or put its folder on PATH")
