@@ -272,36 +272,34 @@ def _entry_change(
     entry = place.entry
     assert entry is not None and facts.shell_entry is not None
     wanted = facts.shell_entry if mode == SHIM else link_to(facts.instance.cli.path if facts.instance else "")
-    if place.state == wanted or _in_place(facts, request, mode, place):
+    listed = any(item.path == entry.path for item in facts.records.receipt)
+    # Without the way back that a copy has, it is as a package manager puts it there, whose update renews it.
+    shipped = entry.kind == "shim" and not listed and UNFILLED in place.state.data
+    if place.state == wanted or _in_place(facts, mode, entry, shipped):
         return ()
-    if entry.managed:
+    if entry.managed or shipped:
         raise _managed(entry)
     _writable_folder(entry.path, place.problem)
-    listed = any(item.path == entry.path and item.matches(place.state) for item in facts.records.receipt)
-    if entry.ours or place.state == ABSENT or listed:
+    unmodified = any(item.path == entry.path and item.matches(place.state) for item in facts.records.receipt)
+    if entry.ours or place.state == ABSENT or unmodified:
         return (Change("entry", entry.path, place.state, wanted),)
     if not request.force:
         raise foreign(entry.path, entry.kind, _with_force(request, entry, again))
     return (Change("entry", entry.path, FOREIGN, wanted, place.backup_name),)
 
 
-def _in_place(facts: Facts, request: Request, mode: str, place: PathFacts) -> bool:
+def _in_place(facts: Facts, mode: str, entry: Entry, shipped: bool) -> bool:
     """Whether an entry that is not the one we would make does the same, and is not ours to bring up to date."""
-    entry = place.entry
-    assert entry is not None
     if mode == LINK:
         return facts.instance is not None and entry.instance == facts.instance.root
-    # A link to a shell entry is a package manager's, as is a file as it was shipped: its update renews it.
-    copied = request.bin_dir or UNFILLED not in place.state.data
-    listed = any(item.path == entry.path for item in facts.records.receipt)
-    others = entry.link is not None or not (listed or copied)
-    return entry.kind == "shim" and entry.executable and others
+    return entry.kind == "shim" and entry.executable and (entry.link is not None or shipped)
 
 
 def _managed(entry: Entry) -> RefusedError:
     manager = entry.installer or "a package manager"
+    leads = f" (it leads to {entry.real})" if entry.link else ""
     return RefusedError(
-        f"{entry.path} was put there by {manager} (it leads to {entry.real}), so it is left alone.",
+        f"{entry.path} was put there by {manager}{leads}, so it is left alone.",
         code="MANAGED_ENTRY",
         hint=f"choose another folder with --bin-dir, or uninstall what {manager} put there",
         details={"path": entry.path, "real": entry.real, "installer": entry.installer},

@@ -83,19 +83,30 @@ def plan_rollback(facts: Facts, to: int | None = None) -> Plan[RolledBack]:
 
 def _rewind(facts: Facts, number: int) -> Plan[RolledBack]:
     """The plan that undoes record ``number`` and all after it."""
-    wanted = records.before(facts.records.history, number)
-    changes = [change for each in wanted.values() if (change := _rewound(facts, each)) is not None]
+    wanted = records.before(facts.records.history, number).values()
+    lost = {each.backup: each.path for each in wanted if each.before == FOREIGN and _is_lost(facts, each)}
+    changes = [change for each in wanted if (change := _rewound(facts, each)) is not None]
+    changes = [_true_receipt(facts, each, changes) if each.role == "receipt" else each for each in changes]
     order = {"owner": 0, "entry": 1, "receipt": 2}
     changes.sort(key=lambda change: order.get(change.role, 1))
-    return Plan(tuple(changes), _rolled_back(number, changes), rewound=number)
+    notes = tuple(
+        f"Note: {backup} is gone, so what stood at {path} cannot be put back." for backup, path in lost.items()
+    )
+    return Plan(tuple(changes), _rolled_back(number, changes), notes, rewound=number)
+
+
+def _is_lost(facts: Facts, earliest: Change) -> bool:
+    found = facts.seen[earliest.path]
+    return earliest.backup not in found.backups and not found.foreign
 
 
 def _rewound(facts: Facts, earliest: Change) -> Change | None:
     """One name back to what it was before ``earliest``; None where it is so already."""
     path, target, found = earliest.path, earliest.before, facts.seen[earliest.path]
-    if target == FOREIGN:
+    if target == FOREIGN and not _is_lost(facts, earliest):
         waits = earliest.backup in found.backups and not found.foreign
         return Change(earliest.role, path, found.state, FOREIGN, earliest.backup) if waits else None
+    target = ABSENT if target == FOREIGN else target
     if found.state == target:
         return None
     if not found.foreign:
@@ -105,6 +116,15 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     if last.after != FOREIGN or last.backup is None or last.backup in found.backups:
         raise foreign(path, "changed since by another program")
     return Change(earliest.role, path, FOREIGN, target, last.backup)
+
+
+def _true_receipt(facts: Facts, change: Change, changes: Sequence[Change]) -> Change:
+    """The receipt of that time without the set-asides that are not there any more, or again."""
+    waiting = {backup for found in facts.seen.values() for backup in found.backups}
+    waiting |= {each.backup for each in changes if each.backup and each.backs_up}
+    items = records.receipt_in(change.after, change.path)
+    true = tuple(item if item.setAside in waiting else item._replace(setAside=None) for item in items)
+    return change if true == items else change._replace(after=records.receipt_state(true))
 
 
 def _rolled_back(number: int, changes: Iterable[Change]) -> RolledBack:
