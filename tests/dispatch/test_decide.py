@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from rawr_install.dispatch.decide import GUARD_LIMIT, GUARD_VARIABLE, OWNER, VERBS, Decision, decide, next_guard
 from rawr_install.errors import DispatchError
 from tests.dispatch.cases import Case, T
-from tests.dispatch.scene import TWIN, Scene
+from tests.dispatch.scene import SHIM, TWIN, Scene
 
 # What shows only when the CLI is started: that it is this entry, or that the system refuses it.
 AT_THE_START = {"SELF_EXEC", "CLI_EXEC_FAILED"}
@@ -77,6 +78,19 @@ def test_who_named_the_workspace_is_kept(scene: Scene) -> None:
     assert told(scene)[0].source == "RAWR_WORKSPACE_ROOT"
 
 
+def test_what_was_walked_past_and_where_the_search_began_is_told(scene: Scene) -> None:
+    alike = scene.workspace("alike", cli=None)
+    scene.stand(alike / "below")
+    steps: list[str] = []
+    with pytest.raises(DispatchError, match=re.escape(str(alike / "below"))):
+        decide(("build",), str(alike / "below"), scene.env, steps.append)
+    assert steps[0] == f"walked past {alike}: package.json and plugins/, no workspace CLI"
+    (alike / "below/named").mkdir()
+    scene.env["RAWR_WORKSPACE_ROOT"] = "named"  # relative to the current folder
+    with pytest.raises(DispatchError, match=r"no package\.json file there"):
+        told(scene)
+
+
 def test_a_grant_is_told(scene: Scene) -> None:
     root = scene.workspace("ws")
     scene.stand(root)
@@ -135,6 +149,7 @@ def test_a_mark_grows_with_each_exec_up_to_its_limit_and_starts_anew_in_a_child(
         mark = next_guard(mark or "")
         assert mark == mine + "x" * number
     assert next_guard(mark or "") is None
+    assert f":{'x' * GUARD_LIMIT}*" in SHIM.read_text(), "the shell entry has another limit"
     assert next_guard(f"1{mine}xxxxxxxx") == next_guard("nonsense") == f"{mine}x"
 
 
