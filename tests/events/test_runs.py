@@ -206,7 +206,7 @@ def test_nothing_is_sent_anywhere_whatever_the_environment_names(machine: Machin
 
 def test_the_collectors_configuration_in_the_docs_fits_the_log(machine: Machine) -> None:
     page = (PROJECT / "docs/events.md").read_text()
-    (field,) = re.findall(r"parse_from: attributes\.(\w+)", page)
+    (field,) = re.findall(r"timestamp:.*\n *parse_from: attributes\.(\w+)", page)
     (layout,) = re.findall(r"layout: '(.+)'", page)
     change(machine, "lock")
     for event in logged(machine):
@@ -214,3 +214,18 @@ def test_the_collectors_configuration_in_the_docs_fits_the_log(machine: Machine)
         read = datetime.strptime(event[field], layout.replace("%L", "%f")).replace(tzinfo=UTC)
         assert abs((datetime.now(UTC) - read).total_seconds()) < 600
         assert event["runId"]
+
+
+def test_a_collector_finds_the_callers_trace_by_the_expression_in_the_docs(machine: Machine) -> None:
+    page = (PROJECT / "docs/events.md").read_text()
+    (field, expression) = re.findall(r"parse_from: attributes\.(\w+)\n *regex: '(.+)'", page)[0]
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    change(machine, "plain", TRACEPARENT=f"00-{trace}-{span}-01")
+    change(machine, "plain")
+    traced, alone = logged(machine)[:2], logged(machine)[2:]
+    for event in traced:
+        found = re.search(expression, event[field])
+        assert found and found.groupdict() == {"trace_id": trace, "span_id": span, "trace_flags": "01"}
+    assert len(alone) == 2 and not any(field in event for event in alone)
+    parsed = dict(re.findall(r"(\w+):\n *parse_from: attributes\.(\w+)", page.partition("trace_parser")[2]))
+    assert parsed == {name: name for name in ("trace_id", "span_id", "trace_flags")}
