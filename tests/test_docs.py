@@ -71,27 +71,20 @@ def raised() -> dict[str, set[int]]:
             if "code" in given and (code := exit_code(call, given.get("exit_code"))) is not None:
                 for name in literals(given["code"]) or handed_on(tree, given["code"]):
                     found.setdefault(name, set()).add(code)
-    for name in said_again():
-        found[name].add(errors.UsageError.exit_code)
+    for again, kind in (("as_usage", errors.UsageError), ("as_refused", errors.RefusedError)):
+        for name in said_again(again):
+            found[name].add(kind.exit_code)
     return found
 
 
-def said_again() -> set[str]:
-    """The codes of the dispatcher that a command gives as a UsageError (``dispatch/messages.as_usage``)."""
-    calls = (node for text in SOURCE.values() for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
-    again = [call.args[0] for call in calls if getattr(call.func, "attr", "") == "as_usage"]
-    made = {each.func.attr for each in again if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)}
-    functions = (
-        node for text in SOURCE.values() for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)
-    )
-    words = (
-        word.value
-        for made_by in functions
-        if made_by.name in made
-        for word in ast.walk(made_by)
-        if isinstance(word, ast.keyword) and word.arg == "code"
-    )
-    return set().union(*map(literals, words))
+def said_again(function: str) -> set[str]:
+    """The codes of the dispatcher that a command gives with an exit code of its own (``dispatch/messages``)."""
+    nodes = [node for text in SOURCE.values() for node in ast.walk(ast.parse(text))]
+    calls = (node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == function)
+    made = {getattr(call.args[0].func, "attr", "") for call in calls if isinstance(call.args[0], ast.Call)}
+    return {
+        code for node in nodes if isinstance(node, ast.FunctionDef) and node.name in made for code in literals(node)
+    }
 
 
 def exit_code(call: ast.Call, given: ast.expr | None) -> int | None:

@@ -66,10 +66,10 @@ class Somebody(Machine):
         (self.home / ".rawr/trusted-workspaces").write_text(f"{self.ws}\n")
         self.give(self.user, self.owner_file.parent)
 
-    def refuses(self, code: str, *words: str) -> None:
+    def refuses(self, code: str, *words: str, cwd: Path | None = None) -> None:
         """The command is refused with ``code`` and leaves everything as it was."""
         before = self.tree()
-        ran = self.rawr_install(*words, "--json", cwd=self.ws)
+        ran = self.rawr_install(*words, "--json", cwd=cwd or self.ws)
         assert (ran.code, ran.json["error"]["code"]) == (1, code), ran
         assert self.tree() == before
 
@@ -109,6 +109,23 @@ def test_another_users_workspace_is_refused(
     make(machine)
     machine.give(THEM, machine.ws)
     machine.refuses("WORKSPACE_NOT_TRUSTED", *words)
+
+
+@pytest.mark.parametrize("how", ["another user's", "sticky"])
+@pytest.mark.parametrize("words", [*CHANGES, FIX, ("activate",), ("install", "--mode", "bun-symlink")], ids=" ".join)
+def test_nothing_is_done_from_a_folder_whose_settings_others_may_have_written(
+    machine: Somebody, words: tuple[str, ...], how: str
+) -> None:
+    here = machine.folder / "here"
+    here.mkdir()
+    machine.give(machine.user if how == "sticky" else THEM, here)
+    if how == "sticky":
+        here.chmod(0o1777)
+    machine.env["RAWR_WORKSPACE_ROOT"] = str(machine.ws)
+    machine.refuses("CWD_NOT_TRUSTED", *words, cwd=here)
+    machine.env["RAWR_TRUSTED_WORKSPACES"] = str(machine.folder)  # a grant covers a current folder inside it
+    granted = machine.rawr_install(*words, "--json", cwd=here)
+    assert granted.code == 0 or granted.json["error"]["code"] != "CWD_NOT_TRUSTED"
 
 
 @pytest.mark.parametrize("words", CHANGES, ids=" ".join)

@@ -13,7 +13,7 @@ import sys
 from rawr_install.dispatch.program import Program
 from rawr_install.dispatch.trust import Trust, trust_remedy
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, Discovery, Owner, cli_path
-from rawr_install.errors import DispatchError, UsageError, os_error_name
+from rawr_install.errors import DispatchError, RefusedError, UsageError, os_error_name
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 def as_usage(error: DispatchError, hint: str = "") -> UsageError:
     """The same for a command, which cannot go on without a workspace."""
     return UsageError(error.message, code=error.code, hint=hint or error.hint)
+
+
+def as_refused(error: DispatchError, code: str = "") -> RefusedError:
+    """The same for a command, which declines to change anything."""
+    return RefusedError(error.message, code=code or error.code, hint=error.hint, remedy=error.remedy)
 
 
 def cwd_gone() -> DispatchError:
@@ -111,12 +116,16 @@ def _unusable(code: str, message: str, hint: str = "", remedy: tuple[str, ...] =
 
 def untrusted(root: str, found: Trust, environ: Mapping[str, str]) -> DispatchError:
     if found.of_cwd:
-        message = f"Nothing is run here: {found.obstacle}, and Bun would load its .env and bunfig.toml."
-        return _unusable("CWD_NOT_TRUSTED", message, "go to a folder of your own")
+        return unsafe_folder(found.obstacle)
     real = os.path.realpath(root)
     hint, remedy = trust_remedy(real, environ)
     message = f"The workspace {real} is not run as you: {found.obstacle}."
     return _unusable("WORKSPACE_NOT_TRUSTED", message, hint, remedy)
+
+
+def unsafe_folder(obstacle: str) -> DispatchError:
+    message = f"Nothing is run here: {obstacle}, and Bun would load its .env and bunfig.toml."
+    return _unusable("CWD_NOT_TRUSTED", message, "go to a folder of your own")
 
 
 def loop(cli: str, times: int) -> DispatchError:

@@ -57,9 +57,11 @@ def trust(root: str, environ: Mapping[str, str], cwd: str | None = None) -> Trus
     found = Trust(granted)
     if not granted:
         found._passed, error = chain(cli_path(root), environ)
+        if root == "/":  # which no name in it leads to
+            found._passed.append((root, os.stat(root)))
         found.place, found.obstacle = error or _foreign(found._passed) or _sticky(root) or ("", "")
-    if cwd is not None and not found.obstacle and not is_granted(cwd, environ):
-        found.place, found.obstacle = _unsafe_folder(cwd) or ("", "")
+    if cwd is not None and not found.obstacle:
+        found.place, found.obstacle = unsafe_folder(cwd, environ) or ("", "")
         found.of_cwd = bool(found.obstacle)
     return found
 
@@ -178,7 +180,10 @@ def _is_sticky_folder(info: os.stat_result) -> bool:
     return stat.S_ISDIR(info.st_mode) and bool(info.st_mode & stat.S_ISVTX)
 
 
-def _unsafe_folder(cwd: str) -> tuple[str, str] | None:
+def unsafe_folder(cwd: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """The current folder and why others decide what a program started there loads; None where nobody does."""
+    if is_granted(cwd, environ):
+        return None
     try:
         info = os.stat(cwd)
     except OSError as error:

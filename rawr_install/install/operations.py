@@ -16,6 +16,7 @@ from rawr_install.dispatch.locate import current_folder, find_workspace
 from rawr_install.errors import UsageError
 from rawr_install.events import log as events
 from rawr_install.install import transaction
+from rawr_install.install.policy import require_own_folder
 from rawr_install.machine import lock as machine
 from rawr_install.machine.entry import LINK, first_command, on_path
 from rawr_install.machine.ownership import require_own_places
@@ -77,7 +78,10 @@ def install(paths: Paths, request: Request, workspace: str | None, options: Opti
         linked = entry_place(facts, request)[0] == LINK
         if missing and (linked or workspace is not None):
             raise missing
-        return plan_install(facts if linked or workspace is not None else facts._replace(instance=None), request)
+        plan = plan_install(facts if linked or workspace is not None else facts._replace(instance=None), request)
+        if linked:
+            require_own_folder(paths.environ)
+        return plan
 
     request = _absolute(request)
     return _run_plan(paths, "install", decide, options)
@@ -88,7 +92,9 @@ def activate(paths: Paths, request: Request, workspace: str | None, options: Opt
 
     def decide(history: History) -> Plan[Activated]:
         root = find_workspace(workspace, paths.environ)
-        return plan_activate(probe_setup(paths, history, root, request.bin_dir), request)
+        plan = plan_activate(probe_setup(paths, history, root, request.bin_dir), request)
+        require_own_folder(paths.environ)
+        return plan
 
     request = _absolute(request)
     return _run_plan(paths, "activate", decide, options)

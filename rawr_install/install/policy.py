@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rawr_install import atomic
+from rawr_install.dispatch import messages
 from rawr_install.dispatch.locate import current_folder, find_workspace
-from rawr_install.dispatch.trust import exchangers, trust, trust_remedy, writable_remedy
+from rawr_install.dispatch.trust import exchangers, trust, trust_remedy, unsafe_folder, writable_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
     POLICY_FILE_LIMIT,
@@ -87,11 +88,22 @@ def set_fallback(paths: Paths, enabled: bool, dry_run: bool = False) -> PolicyCh
 def require_trust(root: str, environ: Mapping[str, str]) -> None:
     """To be asked before a command links, writes or starts anything for ``root`` (a real path).
 
-    Raises RefusedError ``WORKSPACE_NOT_TRUSTED`` or ``WORKSPACE_WRITABLE``.
+    Raises RefusedError ``CWD_NOT_TRUSTED``, ``WORKSPACE_NOT_TRUSTED`` or ``WORKSPACE_WRITABLE``.
     """
     refusal = trust_refusal(root, environ)
     if refusal is not None:
         raise refusal
+    require_own_folder(environ)
+
+
+def require_own_folder(environ: Mapping[str, str]) -> None:
+    """Raises RefusedError ``CWD_NOT_TRUSTED`` in a folder whose settings, which Bun loads, others may have written."""
+    try:
+        found = unsafe_folder(os.getcwd(), environ)
+    except FileNotFoundError:
+        return  # removed, so nothing is in it
+    if found:
+        raise messages.as_refused(messages.unsafe_folder(found[1]))
 
 
 def trust_refusal(root: str, environ: Mapping[str, str]) -> RefusedError | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from rawr_install.dispatch.messages import as_refused
 from rawr_install.dispatch.workspace import seam_status
 from rawr_install.ecmascript import trim
 from rawr_install.encoding import to_wire
-from rawr_install.errors import DispatchError, RefusedError
+from rawr_install.errors import RefusedError
 from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to
 from rawr_install.machine.entry import LINK, SHIM, UNFILLED, Entry, first_command
@@ -136,11 +137,6 @@ _CODES = {
 }
 
 
-def _unusable(refusal: DispatchError) -> RefusedError:
-    code = _CODES.get(refusal.code, refusal.code)
-    return RefusedError(refusal.message, code=code, hint=refusal.hint, remedy=refusal.remedy)
-
-
 def _require_installed(facts: Facts) -> None:
     if facts.not_installed is not None:
         raise facts.not_installed
@@ -152,7 +148,7 @@ def _usable(facts: Facts) -> Instance:
     cli = instance.cli
     # Bun may be missing yet: that is one of the needs that are reported afterwards.
     if cli.refusal and (cli.refusal.code != "CLI_INTERPRETER_MISSING" or cli.shebang != "bun"):
-        raise _unusable(cli.refusal)
+        raise as_refused(cli.refusal, _CODES.get(cli.refusal.code, ""))
     refusal = untrusted(instance.root, instance.obstacle, instance.trust_remedy, instance.writable)
     if refusal is not None:
         raise refusal
