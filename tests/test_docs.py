@@ -185,3 +185,23 @@ def test_decisions_are_numbered_without_gaps_and_all_stand_in_the_index() -> Non
         (number, page.name) for number, page in enumerate(DECISIONS, 1)
     ]
     assert [page.read_text().partition("\n")[0] for page in DECISIONS] == [f"# {n}. {title}" for n, title, _ in listed]
+
+
+# -- the voice of the project --------------------------------------------------------------
+
+# A message says what is not so, and who does it; the second word is what to write.
+SPOKEN = {
+    r"\b[Ss]omebod(?:y|ies)": "another user, another process, another program",
+    r"\bin no workspace": "outside every workspace",
+    r"(?<![Tt]here) is no (?!longer|reason|answer)[a-z]": "is not a",
+}
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, PROJECT / "SECURITY.md", PROJECT / "shims/rawr", *SOURCE], ids=lambda path: path.name
+)
+def test_no_sentence_says_it_in_another_voice(path: Path) -> None:
+    if path.name == "survivors.md":  # quotes code
+        return
+    text = path.read_text()
+    assert {found[0]: better for worse, better in SPOKEN.items() for found in re.finditer(worse, text)} == {}

@@ -178,7 +178,7 @@ class _Folder(click.types.StringParamType):
 
 
 def _recorded(body: Body) -> Body:
-    """``body`` as a run in the event log; a dry run writes nothing, so it is no run."""
+    """``body`` as a run in the event log; a dry run writes nothing, so it is not a run."""
 
     @wraps(body)
     def run(*args: Any, **words: Any) -> Result:

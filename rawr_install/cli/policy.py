@@ -102,7 +102,7 @@ _path = click.argument("path", metavar="[PATH]", required=False)
     epilog="""
 rawr-install trust add                 the workspace you stand in
 rawr-install trust add /srv/team/rawr  another one; its real path is stored
-rawr-install trust add /srv/team       a folder that is in no workspace: every workspace in it
+rawr-install trust add /srv/team       a folder outside every workspace: every workspace in it
 """,
 )
 @_path

@@ -147,7 +147,7 @@ def scripts_folder() -> str:
     import sysconfig
 
     # argv[0] where it was started by name; beside the interpreter in a venv; the user scheme of `pip install --user`.
-    # After `python -c`, argv[0] is no path, and its folder would be the current one.
+    # After `python -c`, argv[0] is not a path, and its folder would be the current one.
     named = os.path.basename(sys.argv[0]) == "rawr-install"
     started = [os.path.dirname(os.path.abspath(sys.argv[0]))] if named else []
     places = [*started, os.path.dirname(sys.executable), sysconfig.get_path("scripts")]

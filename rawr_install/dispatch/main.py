@@ -102,7 +102,7 @@ def _greet(words: Words) -> int:
 
 
 _GREETING = """\
-rawr (rawr-install {version}): you are in {cwd}, which is in no workspace.
+rawr (rawr-install {version}): you are in {cwd}, outside every workspace.
 
 Inside a workspace, `rawr ...` runs that workspace's own CLI.
 What to do next:

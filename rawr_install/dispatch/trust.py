@@ -200,7 +200,7 @@ def _writable(passed: Iterable[tuple[str, os.stat_result]]) -> tuple[str, ...]:
 
 
 def others_can_write(info: os.stat_result) -> bool:
-    """Whether somebody but the user and root may write there; a sticky folder keeps what the user has put into it."""
+    """Whether anybody but the user and root may write there; a sticky folder keeps what the user has put into it."""
     if stat.S_ISLNK(info.st_mode) or _is_sticky_folder(info):
         return False
     return bool(info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and has_other_members(info.st_gid)))

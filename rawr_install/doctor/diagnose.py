@@ -56,7 +56,7 @@ class Report(NamedTuple):
 
 
 def known(ids: Collection[str]) -> None:
-    """Raise UsageError ``UNKNOWN_CHECK`` where one of the ids is no check's."""
+    """Raise UsageError ``UNKNOWN_CHECK`` where one of the ids is not a check's."""
     if unknown := sorted(set(ids) - set(CHECKS)):
         raise UsageError(f"No such check: {', '.join(unknown)}.", code="UNKNOWN_CHECK", remedy=LIST)
 

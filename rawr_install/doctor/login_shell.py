@@ -58,7 +58,7 @@ def _login(environ: Mapping[str, str], seconds: float) -> Shell:
     kept = ("HOME", "USER", "LOGNAME", "LANG", "TERM")
     bare = {name: environ[name] for name in kept if name in environ} | {"SHELL": shell}
     if (found := program.resolve(shell, None)) is None:
-        return Shell("login", problem=f"({shell}) could not be started: it is no program of yours or root's")
+        return Shell("login", problem=f"({shell}) could not be started: it is not a program of yours or root's")
     try:
         output = _output([found, "-l", "-c", script], bare, seconds)
     except TimeoutError:

@@ -3,7 +3,7 @@
 Healthy: the first executable ``rawr`` on PATH is ours and leads to the current
 instance. A link does when its real path is the workspace CLI's and the
 Bun-global entry resolves to the same file; our shell entry does when it would
-run that workspace for somebody who stands in it. Where there is no instance to
+run that workspace for a user who stands in it. Where there is no instance to
 lead to, an entry of ours is enough.
 """
 

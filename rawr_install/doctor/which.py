@@ -58,7 +58,7 @@ class Chain(NamedTuple):
 
 
 def follow(words: tuple[str, ...], cwd: str | None, environ: Mapping[str, str]) -> Chain:
-    """Follow the chain for somebody in ``cwd`` (a real path; None when it is gone); never raises."""
+    """Follow the chain for a user in ``cwd`` (a real path; None when it is gone); never raises."""
     path = environ.get("PATH", "")
     found = first_command(on_path(path))
     if found is None:

@@ -70,7 +70,7 @@ class Run:
     The start is recorded when the run begins to change something
     (:func:`begin_run`, or any event of its own) and at the latest when it
     ends: a command that finds everything in place must write nothing, so it
-    is no run at all (set :attr:`unchanged`). Recording the end is a side
+    is not a run at all (set :attr:`unchanged`). Recording the end is a side
     effect of ending, with a contract: ending twice records one end; a failure
     or a delay of it changes neither exit code nor output. SIGTERM ends a run, too.
     """
@@ -149,7 +149,7 @@ def _code_of(error: BaseException) -> str:
 
 
 def _end_on_termination() -> bool:
-    """Let SIGTERM record the end before it kills; False where somebody else handles it, or this is no main thread."""
+    """Let SIGTERM record the end before it kills; False where other code handles it, or this is not the main thread."""
     import signal
 
     try:
@@ -264,7 +264,7 @@ def append(path: str, line: bytes) -> None:
 
 
 def _opened(path: str) -> int:
-    # O_NONBLOCK: somebody's FIFO in this place must not make a command wait for its reader.
+    # O_NONBLOCK: a FIFO in this place must not make a command wait for its reader.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     if os.path.islink(path) and os.lstat(path).st_uid == os.geteuid():
         path = os.path.realpath(path)
@@ -280,11 +280,11 @@ def _rotate_when_full(path: str) -> None:
         if os.stat(path).st_size >= FILE_LIMIT:
             _rotate(path)
     except OSError:
-        return  # no log yet, or somebody else is at it: both are fine
+        return  # no log yet, or another process is at it: both are fine
 
 
 def _rotate(path: str) -> None:
-    """Set the full log aside; raises OSError when somebody else is at it.
+    """Set the full log aside; raises OSError when another process is at it.
 
     The lock on the full file's own inode decides who renames, and the name is
     looked at again under it: two processes that both saw a full log would

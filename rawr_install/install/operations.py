@@ -145,7 +145,7 @@ def _remove_empty(*folders: str) -> None:
         try:
             os.rmdir(folder)
         except OSError:
-            pass  # something of somebody else's is in it, or it was never made
+            pass  # something of another program's is in it, or it was never made
 
 
 def _run_plan(paths: Paths, command: str, decide: Callable[[History], Plan[R]], options: Options) -> Result[R]:

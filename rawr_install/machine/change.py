@@ -108,7 +108,7 @@ class Change(NamedTuple):
 
 
 def progress(change: Change) -> str:
-    """How far ``change`` came: ``before``, ``between``, ``after``, or ``other`` when somebody else has been there."""
+    """How far ``change`` came: ``before``, ``between``, ``after``, or ``other`` when another program has been there."""
     if change.backup is None:
         now = read_path(change.path)
         return "after" if now == change.after else "before" if now == change.before else "other"

@@ -27,7 +27,7 @@ DECISIVE = ("RAWR_", "BUN_", "PATH=", "NODE_OPTIONS=")
 def read_environment(
     paths: Paths, environ: Mapping[str, str], cwd: str | None, entries: tuple[Entry, ...]
 ) -> Environment:
-    """The environment of somebody who stands in ``cwd``; ``entries`` are the ``rawr`` on PATH."""
+    """The environment of a user who stands in ``cwd``; ``entries`` are the ``rawr`` on PATH."""
     return Environment(
         tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
         tuple(_fallback(paths, environ)),

@@ -56,7 +56,7 @@ class Instance(NamedTuple):
     ``root`` is its real path. ``source`` is ``--workspace``, a variable's name, ``search`` or ``owner``;
     ``dependency_count`` counts ``workspace:`` ranges of the CLI package;
     ``shim_runs`` is the real path of the workspace that our shell entry would
-    run for somebody who stands in ``root``; ``needs`` is what the checkout lacks;
+    run for a user who stands in ``root``; ``needs`` is what the checkout lacks;
     ``state`` is None where it could not be looked at.
     ``obstacle`` says why it is not trusted, ``writable`` what others could write to, and so decide what runs;
     ``trust_remedy`` what to do then, in words or as a command.
@@ -137,7 +137,7 @@ def distinct(folders: Iterable[Folder]) -> tuple[tuple[Entry, ...], dict[str, tu
 class PathFacts(NamedTuple):
     """What stands at a path that a change may touch.
 
-    ``entry`` is None for what is no entry; ``folder`` is the real path of the folder, ``problem`` why no entry can be
+    ``entry`` is None for what is not an entry; ``folder`` is the folder's real path, ``problem`` why no entry can be
     made in it: ``not-a-folder``, ``not-writable`` or "". ``backups`` are the set-asides of the records that are still
     there, ``backup_name`` is one that is free, ``set_aside`` one for whoever moves it away by hand.
     """

@@ -27,7 +27,7 @@ Numbers = tuple[int, ...]
 
 
 def specifiers(npm_range: str) -> tuple[str, ...]:
-    """The alternatives of ``npm_range``, each a PEP 440 specifier set; raises ValueError on what is no range."""
+    """The alternatives of ``npm_range``, each a PEP 440 specifier set; raises ValueError on what is not a range."""
     return tuple(",".join(_alternative(part)) for part in npm_range.split("||"))
 
 

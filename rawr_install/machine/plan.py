@@ -205,7 +205,7 @@ def writable_owner(facts: Facts) -> PathState:
     path = facts.owner_target
     if facts.seen[path].state == FOREIGN:
         raise RefusedError(
-            f"The owner file {path} is no small regular file that you can read, so it is not replaced.",
+            f"The owner file {path} is not a small regular file that you can read, so it is not replaced.",
             code="OWNER_FILE_UNUSABLE",
             remedy=("mv", "-n", path, path + ".broken"),
         )
@@ -322,7 +322,7 @@ def _writable_folder(path: str, problem: str) -> None:
     folder = path.rpartition("/")[0] or "/"
     if problem == "not-a-folder":
         raise RefusedError(
-            f"The bin folder {folder} cannot hold an entry: it, or a parent of it, is no folder.",
+            f"The bin folder {folder} cannot hold an entry: it, or a parent of it, is not a folder.",
             code="BIN_DIR_NOT_A_FOLDER",
             hint="move that file away, or choose another folder with --bin-dir",
         )

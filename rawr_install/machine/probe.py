@@ -54,7 +54,7 @@ def probe(
     workspace: str | None = None,
     shells: tuple[Shell, ...] = (),
 ) -> Facts:
-    """The facts for somebody who stands in ``cwd`` (a real path; None when it is gone).
+    """The facts for a user who stands in ``cwd`` (a real path; None when it is gone).
 
     ``workspace`` names the instance to judge; raises UsageError
     ``NOT_A_WORKSPACE`` when it is none. Nothing else raises.

@@ -8,7 +8,7 @@ number of the oldest record that it undid. A change is ``{"role", "path", "befor
 
 ``receipt.json`` beside it: ``{"version": 1, "items": [{"path", "role", "kind", "fingerprint", "setAside"}]}`` in the
 order of installation. ``fingerprint`` is a link's target or a file's SHA-256; ``setAside`` names the foreign thing that
-waits beside ``path``. An empty receipt is no file.
+waits beside ``path``. An empty receipt is not written.
 
 Whoever obeys a record may be led anywhere by it, so reading refuses what the toolkit never writes: an entry that is not
 called ``rawr``, a set-aside that is not beside it, a value of another type (``HISTORY_UNREADABLE``,
@@ -235,7 +235,7 @@ def _newer(path: str, version: int) -> RawrError:
 
 def _record(shown: Mapping[str, Any]) -> Record:
     number, rewound = _number(shown, "id"), shown.get("rewound")
-    _need(rewound is None or 1 <= _number(shown, "rewound") <= number, "a rewound that is no earlier record")
+    _need(rewound is None or 1 <= _number(shown, "rewound") <= number, "a rewound that is not an earlier record")
     changes = tuple(_change(_object(each, "a change")) for each in _list(shown.get("changes"), "changes"))
     status = _one_of(_STATUSES, shown, "status")
     return Record(number, _text(shown, "at"), _text(shown, "command"), status, changes, rewound)

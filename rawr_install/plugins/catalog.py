@@ -118,7 +118,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()  # follows a link: a plugin kept elsewhere counts
     except OSError:
-        return False  # ELOOP: a link that leads to itself is no folder
+        return False  # ELOOP: a link that leads to itself is not a folder
 
 
 def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None:

@@ -71,7 +71,7 @@ def read(path: str) -> Manifest:
     try:
         return parse(read_regular(path, LIMIT), path)
     except FileNotFoundError:
-        # A dangling link is not an absent file: a repair would write beside what somebody set up.
+        # A dangling link is not an absent file: a repair would write beside what the user set up.
         return Manifest(path, problem="it is a link that leads nowhere" if os.path.islink(path) else None)
     except OSError as error:
         return Manifest(path, problem=f"it cannot be read ({error.strerror})")

@@ -80,7 +80,7 @@ class Directory:
     def sweep_temporary_files(self) -> int:
         """Remove the temporary files that dead processes left more than a minute ago; returns how many.
 
-        Younger ones stay: what is no process here may be a peer's in a container, or on another machine.
+        Younger ones stay: what is not a process here may be a peer's in a container, or on another machine.
         """
         matches = (_TEMPORARY.fullmatch(name) for name in os.listdir(self.path))
         left = [f"{self.path}/{match[0]}" for match in matches if match and is_dead(int(match[1]))]

@@ -107,7 +107,7 @@ class Unlocked:
 
 
 def unlock(root: Path, dry_run: bool = False, force: bool = False) -> Unlocked:
-    """Remove an abandoned ``state.lock``; what is no regular file can be nobody's and is moved away, unread.
+    """Remove an abandoned ``state.lock``; what is not a regular file can be nobody's and is moved away, unread.
 
     With ``force`` also one whose holder cannot be judged from here; one that is known to live never. Takes up to
     three seconds, because some proofs take two. With ``dry_run`` the proof is found, and the lock left. Raises

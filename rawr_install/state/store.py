@@ -66,7 +66,7 @@ class RepoStateMutationResult:
     """What a mutation came to.
 
     ``waited`` is in seconds; ``changed`` is False when nothing had to be written.
-    Lock diagnostics: ``contended`` (had to wait for somebody), ``takeover`` (the
+    Lock diagnostics: ``contended`` (had to wait for another process), ``takeover`` (the
     proof by which an abandoned lock was taken, else empty), ``previous_holder``
     (who stood in the way), ``durable`` (synced to the disk), ``degraded`` (what the
     file system could not give, in words).
@@ -115,7 +115,7 @@ def _directory(repo_root: str | os.PathLike[str]) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"{root} is no folder of a workspace ({reason}).",
+            f"{root} is not a folder of a workspace ({reason}).",
             code="STATE_ROOT_MISSING",
             hint="name a workspace with --workspace PATH",
         ) from None
@@ -137,7 +137,7 @@ def _parsed(data: bytes | None, path: str) -> RepoState:
 
 def set_repo_state(repo_root: str | os.PathLike[str], state: RepoState) -> RepoState:
     """Replace the whole state, whatever it was (a corrupt file is refused); returns it as written."""
-    # From a mutator, None means "leave it": here it is no state, and refused as such.
+    # From a mutator, None means "leave it": here it is not a state, and refused as such.
     return mutate_repo_state_atomically(repo_root, lambda _before: state or cast(RepoState, {})).state
 
 
@@ -260,7 +260,7 @@ def last_good_path(repo_root: str | os.PathLike[str]) -> str:
 
 
 def _keep_last_good(directory: str, work: _Work, durable: bool) -> None:
-    """Keep a copy of what was just committed; a failure is no failure of the mutation.
+    """Keep a copy of what was just committed; a failure is not one of the mutation.
 
     A copy, since a hard link would share the fate of a file that an editor writes in place. At most once a second,
     since one for every mutation would double its cost, but always where it holds what another program has written.

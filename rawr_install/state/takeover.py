@@ -200,7 +200,7 @@ def _lock_exclusively(fd: int) -> bool:
 
 
 def move_away(directory: Directory) -> bool:
-    """Move what is no regular file out of the way, keeping it; False when it had become one. Raises OSError."""
+    """Move what is not a regular file out of the way, keeping it; False when it had become one. Raises OSError."""
     caught = f"{directory.lock_path}.aside-{os.urandom(4).hex()}"
     os.rename(directory.lock_path, caught)
     if not stat.S_ISREG(os.lstat(caught).st_mode):

@@ -21,7 +21,7 @@ Effect = Callable[[Facts], "Facts | None"]
 class Way(NamedTuple):
     """A way out: words for a person and, where a command does it, its arguments.
 
-    ``fixable``: it can be undone, and takes nothing that somebody chose, so ``--fix`` may run it unasked.
+    ``fixable``: it can be undone, and takes nothing that was chosen, so ``--fix`` may run it unasked.
     ``later``: it holds for new login shells only.
     ``effect``: the facts after the command, None where it would be refused; not given where that need not be asked.
     """
