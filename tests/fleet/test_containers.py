@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 FEATURE = PROJECT / "fleet/rawr-install"
 SOMEBODY, DEVELOPER = 4321, 4322
 # A file system of its own for what an image's build would change; /opt and /usr/local/bin end with the process.
-INSIDE = "mount -t tmpfs tmpfs /opt && mount -t tmpfs tmpfs /usr/local/bin && PYTHON=/usr/bin/python3 sh {}/install.sh"
+INSIDE = """for folder in /opt /usr/local/bin; do mount -t tmpfs -o mode=755 tmpfs $folder; done
+PYTHON=/usr/bin/python3 sh {}/install.sh"""
 AS_DEVELOPER = f"setpriv --reuid={DEVELOPER} --regid={DEVELOPER} --clear-groups"
 
 
