@@ -215,7 +215,8 @@ def test_a_copy_remembers_the_installer_of_a_toolkit_that_was_removed(scene: Sce
         "\ntoolkit=''\n", f"\ntoolkit='{os.path.dirname(PIPX)}/rawr-install'\n"
     )
     scene.argv = ["install"]
-    assert scene.run("dash").err.splitlines()[1:] == ["  try: pipx reinstall rawr-install"]
+    said = "  try: install rawr-install again, from where it came, with: pipx install"
+    assert scene.run("dash").err.splitlines()[1:] == [said]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
