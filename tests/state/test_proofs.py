@@ -291,6 +291,28 @@ def test_a_holder_on_another_kernel_is_waited_for_on_both_sides(root: Path, tmp_
     assert [(report["lost"], report["errors"], report["takeovers"]) for report in reports] == [(0, [], [])] * 2
 
 
+@pytest.mark.slow
+@needs_hiding
+@needs_node
+def test_from_another_kernel_through_fuse_nothing_is_lost_and_no_live_lock_is_taken(
+    root: Path, through_fuse: Path, tmp_path: Path
+) -> None:
+    elsewhere = another_kernel(tmp_path / "boot_id")
+    with (
+        Actor.python(within=elsewhere) as one,
+        Actor.python(within=elsewhere) as other,
+        Actor.python() as here,
+        Actor.node() as peer,
+    ):
+        command = {"verb": "count", "seconds": 5, "timeout": 20_000}
+        commands = [{**command, "slot": f"s{number}"} for number in range(4)]
+        for seen_there in commands[:2]:
+            seen_there["root"] = str(through_fuse)
+        reports = together([one, other, here, peer], root, commands)
+    assert [(report["lost"], report["errors"], report.get("takeovers", [])) for report in reports] == [(0, [], [])] * 4
+    assert enabled(root) == [f"s{number}-{report['final']}" for number, report in enumerate(reports)]
+
+
 @needs_proc
 @pytest.mark.parametrize(
     ("made", "proof"),

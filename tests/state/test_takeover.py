@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -121,6 +122,34 @@ def test_an_old_lock_that_somebody_has_just_touched_gets_the_time_to_settle_from
     began = time.monotonic()
     assert mutate(root).takeover
     assert judged[0] - began >= takeover.SETTLE
+
+
+@needs_node
+def test_whoever_touched_an_old_lock_and_died_leaves_a_peers_removal_the_time_to_end(root: Path) -> None:
+    leave_lock(root, ours(DEAD_PID), age=120)
+    with Actor.node() as peer, Actor.python() as toucher:
+        peer.send("enable", root, ids=["peer"], stop="judged")
+        peer.expect("stopped")
+        peer.wait_stopped()
+        toucher.send("enable", root, ids=["never"], crash="fencing")
+        toucher.wait_dead()
+        assert time.time() - lock_file(root).stat().st_mtime < 30  # young again, and no sign of who made it so
+        reached: dict[str, float] = {}
+
+        removal = threading.Timer(takeover.SETTLE / 2, lambda: peer.signal(signal.SIGCONT))
+
+        def note(point: str) -> None:
+            reached.setdefault(point, time.monotonic())
+            if point == "busy":
+                removal.start()
+            if point == "proven":  # the machine was slow
+                removal.join()
+
+        failpoints.handler = note
+        assert mutate(root).changed
+        assert peer.report()["errors"] == []
+    assert enabled(root) == ["mine", "peer"]
+    assert "proven" not in reached or reached["proven"] - reached["busy"] >= takeover.SETTLE
 
 
 def test_a_lease_caught_by_mistake_whose_owner_has_gone_is_not_restored(root: Path) -> None:
@@ -238,6 +267,31 @@ def test_what_is_made_is_for_those_who_may_change_the_folder_and_its_owners(root
     once_at("leased", lambda: seen.extend((lock_file(root).stat(), (folder(root) / "state.guard").stat())))
     mutate(root)
     assert [(info.st_mode & 0o777, info.st_uid, info.st_gid) for info in seen] == [(made, 12345, 12345)] * 2
+
+
+def test_a_guard_that_an_older_version_made_for_everybody_is_tightened(root: Path) -> None:
+    guard_file = folder(root) / "state.guard"
+    guard_file.touch()
+    for mode, made in ((0o775, 0o644), (0o755, 0o600)):
+        guard_file.chmod(0o666)
+        folder(root).chmod(mode)
+        guard.guard_of(str(folder(root))).close()
+        mutate(root, add(f"{mode:o}"))
+        assert guard_file.stat().st_mode & 0o777 == made
+
+
+@needs_proc
+def test_a_timeout_names_the_process_that_keeps_a_dead_ones_lock_alive(root: Path) -> None:
+    left = leave_lock(root, ours(DEAD_PID, now()))
+    hold = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
+    command = [sys.executable, "-c", hold, str(left)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout is not None and stranger.stdout.readline()
+        with pytest.raises(LockTimeoutError) as caught:
+            mutate(root, lock_timeout=0.3)
+        stranger.kill()
+    said = f"left behind by process {DEAD_PID}, which is gone, but process {stranger.pid} holds a kernel lock on it"
+    assert said in caught.value.message and caught.value.details["holder"]["lockedBy"] == stranger.pid
 
 
 # -- through FUSE ---------------------------------------------------------------------

@@ -123,7 +123,7 @@ def test_a_lease_that_changed_after_the_proof_is_not_even_moved(tmp_path: Path, 
             peer.send("hold", tmp_path, ms=300, ids=["peer"])
             peer.expect("held")
 
-        with hooked(fenced=revive, aside=lambda: moved.append("renamed")):
+        with hooked(fenced=revive, renamed=lambda: moved.append("renamed")):
             mutate(tmp_path)
         assert peer.report()["acked"] == ["peer"]
     assert not moved and enabled(tmp_path) == ["mine", "peer"]
