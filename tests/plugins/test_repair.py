@@ -323,37 +323,3 @@ def test_a_workspace_whose_path_is_not_utf_8_is_refused_in_words(machine: Machin
     assert (done.code, told["repair"]["action"]) == (1, "failed")
     assert "not UTF-8" in done.json["error"]["message"]
     assert not manager_file(machine).exists()
-
-
-# -- the real thing -------------------------------------------------------------
-
-OCLIF_CLI = """#!/usr/bin/env node
-require("@oclif/core").execute({ dir: __dirname });
-"""
-OCLIF_COMMAND = """const { Command } = require("@oclif/core");
-module.exports = class Hello extends Command { async run() { this.log("hello from the plugin"); } };
-"""
-
-
-def test_a_real_oclif_cli_lists_and_runs_what_was_repaired(machine: Machine) -> None:
-    modules = os.environ.get("RAWR_TEST_OCLIF_MODULES", "")
-    if not shutil.which("node") or not os.path.isdir(f"{modules}/@oclif/plugin-plugins"):
-        pytest.skip("node, or RAWR_TEST_OCLIF_MODULES (a node_modules with @oclif/core and plugin-plugins), is missing")
-    workspace = machine.workspace("ws", cli=OCLIF_CLI)
-    oclif = {"bin": "rawr", "dirname": "@rawr/cli", "commands": "./commands", "plugins": ["@oclif/plugin-plugins"]}
-    package = {"name": "@rawr/cli", "version": "1.0.0", "type": "commonjs", "oclif": oclif}
-    package["dependencies"] = {"@oclif/plugin-plugins": "*"}
-    (workspace / "apps/cli/package.json").write_text(json.dumps(package))
-    plugin = make_linkable(workspace, "hello")
-    document = {**json.loads((plugin / "package.json").read_text()), "version": "1.0.0"}
-    (plugin / "package.json").write_text(json.dumps(document))
-    (plugin / "src/commands").mkdir(parents=True)
-    (plugin / "src/commands/hello.js").write_text(OCLIF_COMMAND)
-    for folder in (workspace / "apps/cli", plugin):
-        (folder / "node_modules").symlink_to(modules)
-    cli = workspace / "apps/cli/bin/run.js"
-    machine.env["PATH"] = f"{os.path.dirname(shutil.which('node') or '')}:{machine.env['PATH']}"
-    assert machine.run(cli, "hello").code != 0
-    assert run(machine, "--repair", cwd=workspace)[0].code == 0
-    assert f"@rawr/hello 1.0.0 (link) {plugin}" in machine.run(cli, "plugins").out
-    assert machine.run(cli, "hello").out == "hello from the plugin\n"
