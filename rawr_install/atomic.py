@@ -45,7 +45,7 @@ def stage_file(
             if owner is not None:
                 _give(fd, owner)
             if mode is not None:
-                os.fchmod(fd, mode)  # last: fchown(2) clears bits
+                _set_mode(fd, mode)  # last: fchown(2) clears bits
             if durable:
                 sync(fd)
         finally:
@@ -63,6 +63,13 @@ def _give(fd: int, owner: tuple[int, int]) -> None:
             os.fchown(fd, *owner)
         except PermissionError:
             pass  # only root gives files away
+
+
+def _set_mode(fd: int, mode: int) -> None:
+    try:
+        os.fchmod(fd, mode)
+    except PermissionError:
+        pass  # EPERM on a file of one's own: FAT and the like keep no modes
 
 
 def stage_link(path: str, target: str) -> str:

@@ -24,7 +24,7 @@ from __future__ import annotations
 _OS_CODES = {"ENOSPC": "DISK_FULL", "EDQUOT": "DISK_FULL", "EROFS": "READ_ONLY_FILE_SYSTEM"}
 _OS_CODES |= {"EACCES": "PERMISSION_DENIED", "EPERM": "PERMISSION_DENIED"}
 _OS_HINTS = {
-    "DISK_FULL": "free some space (or inodes: df -i) or some of your quota there",
+    "DISK_FULL": "free some space or some of your quota there",
     "READ_ONLY_FILE_SYSTEM": "mount this file system writable, or choose another folder (--bin-dir, XDG_STATE_HOME)",
     "PERMISSION_DENIED": "make the folder that holds this path writable for you",
 }
@@ -51,7 +51,22 @@ def os_error_code(error: OSError, default: str) -> str:
 def os_error_hint(error: OSError) -> str:
     """What to do about a failed write."""
     known = _OS_HINTS.get(os_error_code(error, ""))
+    if os_error_name(error) == "ENOSPC" and _no_inodes(error):
+        known = "remove some files there: its inodes are used up, as df -i shows, while df may show free space"
     return f"{known or 'look at the file system that holds this path'}; then run the command again"
+
+
+def _no_inodes(error: OSError) -> bool:
+    import os
+
+    folder = os.path.dirname(os.fsdecode(error.filename or ""))
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    try:
+        found = os.statvfs(folder or ".")
+    except OSError:
+        return False
+    return found.f_files > 0 and found.f_favail == 0
 
 
 def unexpected(error: Exception) -> RawrError:

@@ -31,8 +31,8 @@ from rawr_install.dispatch.workspace import (
     read_owner,
 )
 from rawr_install.encoding import to_wire
-from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_in_words
-from rawr_install.files import is_owned_by_me, read_bytes, read_regular, real_path
+from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_code, os_error_hint, os_error_in_words
+from rawr_install.files import free_name, is_owned_by_me, read_bytes, read_regular, real_path
 from rawr_install.machine.lock import locked
 from rawr_install.machine.ownership import require_own_places
 from rawr_install.machine.plan import untrusted
@@ -246,8 +246,11 @@ def _replace(paths: Paths, path: str, lines: list[str] | None) -> None:
 
 
 def _refused(code: str, verb: str, path: str, error: OSError) -> RawrError:
-    return RawrError(
-        f"Cannot {verb} {path} ({os_error_in_words(error)}); nothing was changed.",
-        code=code,
-        remedy=("ls", "-la", os.path.dirname(path)),
-    )
+    folder, of_disk = os.path.dirname(path), os_error_code(error, "") in ("DISK_FULL", "READ_ONLY_FILE_SYSTEM")
+    said = f"Cannot {verb} {path} ({os_error_in_words(error)}); nothing was changed."
+    if of_disk:
+        return RawrError(said, code=os_error_code(error, code), hint=os_error_hint(error))
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        said = f"{folder} is not a folder, so the policy files have no place; nothing was changed."
+        return RawrError(said, code=code, remedy=("mv", folder, free_name(folder, "mine")))
+    return RawrError(said, code=code, remedy=("ls", "-la", folder))

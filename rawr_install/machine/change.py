@@ -110,24 +110,34 @@ class Change(NamedTuple):
 def progress(change: Change) -> str:
     """How far ``change`` came: ``before``, ``between``, ``after``, or ``other`` when another program has been there."""
     if change.backup is None:
-        now = read_path(change.path)
-        return "after" if now == change.after else "before" if now == change.before else "other"
+        now, before, after = read_path(change.path), change.before, change.after
+        return "after" if _is(now, after, before) else "before" if _is(now, before, after) else "other"
     place = _foreign_place(change.path, change.backup, change.after if change.backs_up else change.before)
     if place in ("between", "other"):
         return place
     return "after" if (place == "aside") == change.backs_up else "before"
 
 
-def _foreign_place(path: str, aside: str, ours: PathState) -> str:
+def _is(found: PathState, wanted: PathState, other: PathState) -> bool:
+    """Whether ``found`` is ``wanted`` and not ``other``; its mode counts only where they differ in nothing else.
+
+    FAT, exFAT, NTFS and WSL's drvfs keep no modes: there each file reads 0777, or as the mount says.
+    """
+    if found == wanted or wanted._replace(mode=other.mode) == other:
+        return found == wanted
+    return found._replace(mode=wanted.mode) == wanted
+
+
+def _foreign_place(path: str, backup: str, ours: PathState) -> str:
     """Where the foreign thing is: ``aside`` (ours at ``path``), in ``place``, or ``between`` the two."""
     present = os.path.lexists(path)
-    if not os.path.lexists(aside):
+    if not os.path.lexists(backup):
         return "place" if present else "other"
     if not present:
         return "aside" if ours == ABSENT else "between"
-    if _same_file(path, aside):
+    if _same_file(path, backup):
         return "between"
-    return "aside" if read_path(path) == ours else "other"
+    return "aside" if _is(read_path(path), ours, FOREIGN) else "other"
 
 
 def stage(change: Change) -> str | None:
@@ -147,9 +157,9 @@ def apply(change: Change, staged: str | None) -> None:
     if where == "other":
         raise RefusedError(f"{change.path} was changed by another program meanwhile.", code="CHANGED_MEANWHILE")
     if change.backs_up and change.backup:
-        _set_aside(change.path, change.backup)
+        _back_up(change.path, change.backup)
     if change.after.kind == "kept" and change.backup:
-        _put_back(change.path, change.backup)
+        _restore(change.path, change.backup)
     elif staged:
         atomic.commit(staged, change.path)
     elif os.path.lexists(change.path):
@@ -157,18 +167,18 @@ def apply(change: Change, staged: str | None) -> None:
         atomic.sync_folder(os.path.dirname(change.path))
 
 
-def _set_aside(path: str, aside: str) -> None:
-    if os.path.lexists(aside):
+def _back_up(path: str, backup: str) -> None:
+    if os.path.lexists(backup):
         return
     folder = os.path.isdir(path) and not os.path.islink(path)
-    if folder or not _second_name(path, aside):
-        os.rename(path, aside)
+    if folder or not _link_backup(path, backup):
+        os.rename(path, backup)
 
 
-def _second_name(path: str, aside: str) -> bool:
+def _link_backup(path: str, backup: str) -> bool:
     """Give the thing a second name, so that ours can be renamed over the first and the entry is never absent."""
     try:
-        os.link(path, aside, follow_symlinks=False)
+        os.link(path, backup, follow_symlinks=False)
     except OSError as error:
         if error.errno in _NO_HARD_LINKS:
             return False
@@ -176,12 +186,12 @@ def _second_name(path: str, aside: str) -> bool:
     return True
 
 
-def _put_back(path: str, aside: str) -> None:
-    if os.path.lexists(path) and (_same_file(path, aside) or os.path.isdir(aside)):
+def _restore(path: str, backup: str) -> None:
+    if os.path.lexists(path) and (_same_file(path, backup) or os.path.isdir(backup)):
         # rename(2) does nothing between two names of one file, and puts no folder over a file.
-        os.unlink(aside if _same_file(path, aside) else path)
-    if os.path.lexists(aside):
-        os.rename(aside, path)
+        os.unlink(backup if _same_file(path, backup) else path)
+    if os.path.lexists(backup):
+        os.rename(backup, path)
     atomic.sync_folder(os.path.dirname(path))
 
 

@@ -137,9 +137,10 @@ def distinct(folders: Iterable[Folder]) -> tuple[tuple[Entry, ...], dict[str, tu
 class PathFacts(NamedTuple):
     """What stands at a path that a change may touch.
 
-    ``entry`` is None for what is not an entry; ``folder`` is the folder's real path, ``problem`` why no entry can be
-    made in it: ``not-a-folder``, ``not-writable`` or "". ``backups`` are the set-asides of the records that are still
-    there, ``backup_name`` is one that is free, ``set_aside`` one for whoever moves it away by hand.
+    ``entry`` is None for what is not an entry; ``folder`` is its folder's real path, ``problem`` why no entry can be
+    made in it: ``not-a-folder``, ``read-only``, ``not-writable``, ``noexec`` or "". ``backups`` are the set-asides of
+    the records that are still there, ``backup_name`` is one that is free, ``set_aside`` one for whoever moves it away
+    by hand.
     """
 
     state: "PathState"

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from rawr_install.atomic import make_folder
 from rawr_install.ecmascript import now
-from rawr_install.errors import RawrError, RefusedError, os_error_code, os_error_in_words
+from rawr_install.errors import RawrError, RefusedError, os_error_code, os_error_hint, os_error_in_words
 from rawr_install.files import close_quietly, free_name
 
 WAIT = 10.0  # seconds
@@ -99,14 +99,14 @@ def _is_named(fd: int, lock_file: str) -> bool:
 def _tighten(fd: int, lock_file: str) -> None:
     """What older toolkits made readable for others becomes the user's alone."""
     info, folder = os.fstat(fd), os.path.dirname(lock_file)
-    if info.st_mode & 0o177 and info.st_nlink == 1:
-        os.fchmod(fd, 0o600)
     try:
+        if info.st_mode & 0o177 and info.st_nlink == 1:
+            os.fchmod(fd, 0o600)
         around = os.stat(folder)
-    except FileNotFoundError:  # removed just now by hand: nothing is left to tighten
-        return
-    if around.st_mode & 0o077 and around.st_uid == os.geteuid():
-        os.chmod(folder, 0o700)
+        if around.st_mode & 0o077 and around.st_uid == os.geteuid():
+            os.chmod(folder, 0o700)
+    except (FileNotFoundError, PermissionError):
+        pass  # the folder was removed just now by hand; or EPERM: FAT and the like keep no modes
 
 
 def _sign(fd: int, command: str) -> None:
@@ -169,8 +169,11 @@ def _lives(pid: int) -> bool:
 def _unusable(lock_file: str, error: OSError) -> RawrError:
     folder = os.path.dirname(lock_file)
     code = os_error_code(error, "STATE_DIR_UNUSABLE")
+    of_disk = code in ("DISK_FULL", "READ_ONLY_FILE_SYSTEM")
     return RawrError(
         f"The toolkit's state folder {folder} cannot be used: {os_error_in_words(error)}.",
         code="STATE_DIR_UNUSABLE" if code == "PERMISSION_DENIED" else code,
-        hint=f"make {folder} a folder that you can write to, or set XDG_STATE_HOME to one",
+        hint=os_error_hint(error)
+        if of_disk
+        else f"make {folder} a folder that you can write to, or set XDG_STATE_HOME",
     )

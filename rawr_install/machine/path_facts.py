@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rawr_install.dispatch.program import mounted_noexec
 from rawr_install.errors import RefusedError, os_error_in_words
 from rawr_install.files import free_name, same_folder
 from rawr_install.machine.entry import Entry, classify
@@ -24,9 +25,9 @@ def with_paths(facts: Facts, environ: Mapping[str, str], bin_dir: str | None = N
     entries, waiting = _entry_paths(facts, bin_dir), _set_asides(facts.records.receipt, facts.records.history)
     try:
         seen = {path: _at_entry(path, waiting.get(path, set()), facts.instance) for path in entries}
-        files = (facts.owner_file, facts.owner_target, facts.receipt_file, *(path for path in waiting))
-        others = {path: PathFacts(read_path(path), set_aside=_set_aside(path)) for path in files}
-        seen = {**others, **seen}
+        for path in (facts.owner_file, facts.owner_target, facts.receipt_file, *waiting):
+            problem = _folder_problem(os.path.dirname(path))
+            seen.setdefault(path, PathFacts(read_path(path), problem=problem, set_aside=_set_aside(path)))
     except OSError as error:
         raise RefusedError(
             f"What could not be put back is not changed: {os_error_in_words(error)}.",
@@ -93,9 +94,13 @@ def _set_aside(path: str) -> str:
 
 
 def _folder_problem(folder: str) -> str:
-    """Why no entry can be made in ``folder``: ``not-a-folder``, ``not-writable``, or ""."""
+    """Why no entry can be made in ``folder``, in the words of :class:`PathFacts`."""
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder) or "."
     if not os.path.isdir(folder):
         return "not-a-folder"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else "not-writable"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "read-only"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "not-writable"
+    return "noexec" if mounted_noexec(folder) else ""

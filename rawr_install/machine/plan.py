@@ -203,6 +203,13 @@ def _owner_line(root: str) -> bytes:
 def writable_owner(facts: Facts) -> PathState:
     """The owner file as it stands; raises RefusedError ``OWNER_FILE_UNUSABLE`` for what could not be put back."""
     path = facts.owner_target
+    if facts.seen[path].problem == "not-a-folder":
+        folder = path.rpartition("/")[0]
+        said, remedy = (
+            f"{folder} is not a folder, so the owner file has no place.",
+            ("mv", "-n", folder, f"{folder}.mine"),
+        )
+        raise RefusedError(said, code="OWNER_FILE_UNUSABLE", remedy=remedy)
     if facts.seen[path].state == FOREIGN:
         raise RefusedError(
             f"The owner file {path} is not a small regular file that you can read, so it is not replaced.",
@@ -271,11 +278,12 @@ def _entry_change(
     listed = any(item.path == entry.path for item in facts.records.receipt)
     # Without the way back that a copy has, it is as a package manager puts it there, whose update renews it.
     shipped = entry.kind == "shim" and not listed and UNFILLED in place.state.data
-    if place.state == wanted or _in_place(facts, mode, entry, shipped):
+    made = entry.executable and place.state._replace(mode=wanted.mode) == wanted
+    if made or place.state == wanted or _in_place(facts, mode, entry, shipped):
         return ()
     if entry.managed or shipped:
         raise _managed(entry)
-    _writable_folder(entry.path, place.problem)
+    _usable_folder(entry.path, place.problem, mode)
     unmodified = any(item.path == entry.path and item.matches(place.state) for item in facts.records.receipt)
     if entry.ours or place.state == ABSENT or unmodified:
         return (Change("entry", entry.path, place.state, wanted),)
@@ -318,20 +326,35 @@ def foreign(path: str, kind: str, again: tuple[str, ...] = ()) -> RefusedError:
     )
 
 
-def _writable_folder(path: str, problem: str) -> None:
-    folder = path.rpartition("/")[0] or "/"
-    if problem == "not-a-folder":
-        raise RefusedError(
-            f"The bin folder {folder} cannot hold an entry: it, or a parent of it, is not a folder.",
-            code="BIN_DIR_NOT_A_FOLDER",
-            hint="move that file away, or choose another folder with --bin-dir",
-        )
-    if problem:
-        raise RefusedError(
-            f"The bin folder {folder} is not writable for you.",
-            code="BIN_DIR_NOT_WRITABLE",
-            hint="make it writable, or choose another folder with --bin-dir",
-        )
+_NO_FOLDER = {
+    "not-a-folder": (
+        "BIN_DIR_NOT_A_FOLDER",
+        "cannot hold an entry: it, or a parent of it, is not a folder",
+        "move that file away, or choose another folder with --bin-dir",
+    ),
+    "read-only": (
+        "READ_ONLY_FILE_SYSTEM",
+        "is on a file system that is mounted read-only",
+        "mount it writable, or choose another folder with --bin-dir",
+    ),
+    "not-writable": (
+        "BIN_DIR_NOT_WRITABLE",
+        "is not writable for you",
+        "make it writable, or choose another folder with --bin-dir",
+    ),
+    "noexec": (
+        "BIN_DIR_NOEXEC",
+        "is on a file system that is mounted noexec, where no program starts",
+        "choose another folder with --bin-dir, or mount it without noexec",
+    ),
+}
+
+
+def _usable_folder(path: str, problem: str, mode: str) -> None:
+    # A link may stand on a noexec file system: what it leads to is started from where that is.
+    if problem and (problem, mode) != ("noexec", LINK):
+        code, said, hint = _NO_FOLDER[problem]
+        raise RefusedError(f"The bin folder {path.rpartition('/')[0] or '/'} {said}.", code=code, hint=hint)
 
 
 def _path_notes(facts: Facts, mode: str, path: str) -> tuple[str, ...]:

@@ -404,5 +404,103 @@ def test_on_a_read_only_file_system_the_error_says_so(machine: Machine) -> None:
         rawr_install activate {a} --json | grep changed
         """,
     )
-    assert '"code": "BIN_DIR_NOT_WRITABLE"' in ran.out and "code 1" in ran.out, ran
+    assert '"code": "READ_ONLY_FILE_SYSTEM"' in ran.out and "code 1" in ran.out and "make it writable" not in ran.out, (
+        ran
+    )
     assert '"changed": false' in ran.out
+
+
+def test_where_nothing_can_start_install_does_not_say_installed(machine: Machine) -> None:
+    root = machine.workspace("a")
+    ran = in_tiny_home(
+        machine,
+        f"""
+        mount -o remount,noexec {machine.home}
+        rawr_install install --json; echo "code $?"
+        ls -A {machine.home}/.bun 2>/dev/null
+        rawr_install install --mode bun-symlink --workspace {root} | head -1
+        """,
+    )
+    assert '"code": "BIN_DIR_NOEXEC"' in ran.out and "code 1\nInstalled " in ran.out, ran
+
+
+def test_where_inodes_are_used_up_the_hint_says_so(machine: Machine) -> None:
+    root = machine.workspace("a")
+    ran = in_tiny_home(
+        machine,
+        f"""
+        mount -o remount,nr_inodes=12 {machine.home}
+        mkdir -p {machine.home}/.local/state/rawr
+        for n in 1 2 3 4 5 6 7 8 9; do touch {machine.home}/$n; done 2>/dev/null
+        rawr_install activate {root} --json
+        """,
+    )
+    assert ran.out, ran
+    assert ran.json["error"]["code"] == "DISK_FULL" and "df -i" in ran.json["error"]["details"]["remedy"]["text"], ran
+
+
+@pytest.fixture(params=["--chmod-ignore", "--chmod-deny"])
+def without_modes(request: pytest.FixtureRequest, machine: Machine) -> Iterator[Path]:
+    """A folder on a file system on which each mode reads 0777, as on FAT; chmod(2) does nothing there, or fails."""
+    below, place = machine.folder / "below", machine.folder / "card"
+    below.mkdir()
+    place.mkdir()
+    argv = ["bindfs", "--perms=0777", request.param, str(below), str(place)]
+    if not shutil.which("bindfs") or subprocess.run(argv, capture_output=True).returncode:
+        pytest.skip("needs bindfs and /dev/fuse")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_where_modes_are_not_kept_entries_are_made_and_taken_away_all_the_same(
+    machine: Machine, without_modes: Path
+) -> None:
+    before = snapshot(without_modes)
+    words = ("install", "--bin-dir", str(without_modes))
+    for changed in (True, False):
+        ran = machine.rawr_install(*words, "--json")
+        assert (ran.code, ran.json.get("data", {}).get("changed")) == (0, changed), ran
+    assert machine.run(without_modes / "rawr", cwd=machine.workspace("a")).out.startswith("workspace a\n")
+    assert machine.rawr_install("uninstall", "--yes").code == 0
+    (without_modes / "rawr").write_text("somebody's")
+    assert machine.rawr_install(*words, "--force").code == 0 and machine.rawr_install("rollback").code == 0
+    assert (without_modes / "rawr").read_text() == "somebody's" and len(list(without_modes.iterdir())) == 1
+    (without_modes / "rawr").unlink()
+    assert snapshot(without_modes) == before
+
+
+def test_where_dot_rawr_is_a_file_it_is_named_and_the_remedy_mends_it(machine: Machine) -> None:
+    root, dot_rawr = machine.workspace("a"), machine.home / ".rawr"
+    for words, code in ((("activate", root), "OWNER_FILE_UNUSABLE"), (("fallback", "enable"), "POLICY_UNWRITABLE")):
+        dot_rawr.write_text("a file")
+        before = machine.tree()
+        ran = machine.rawr_install(*words, "--json", env=QUIET)
+        assert (ran.code, ran.json["error"]["code"]) == (1, code)
+        assert f"{dot_rawr} is not a folder" in ran.json["error"]["message"]
+        left = {path for path in set(before) ^ set(machine.tree()) if "/state" not in path and path != "home/.local"}
+        assert not left
+        assert machine.run(*ran.json["error"]["details"]["remedy"]["argv"]).code == 0
+        assert machine.rawr_install(*words).code == 0
+        shutil.rmtree(dot_rawr)
+    dot_rawr.write_text("a file")
+    assert machine.rawr_install("install", "--json").code == 0
+    assert machine.rawr_install("uninstall", "--yes", "--purge").code == 0 and dot_rawr.read_text() == "a file"
+
+
+def test_a_home_that_cannot_be_written_is_read_as_any_other_and_a_change_says_why(ordinary: Ordinary) -> None:
+    root = ordinary.workspace("a")
+    ordinary.give()
+    ordinary.home.chmod(0o555)
+    for words in (("history",), ("trust", "list"), ("fallback", "status"), ("deactivate",), ("uninstall", "--yes")):
+        assert ordinary.rawr_install(*words, "--json").code == 0, words
+    codes = {
+        ("install",): "BIN_DIR_NOT_WRITABLE",
+        ("activate", root): "BIN_DIR_NOT_WRITABLE",
+        ("fallback", "enable"): "STATE_DIR_UNUSABLE",
+        ("trust", "add", root): "STATE_DIR_UNUSABLE",
+    }
+    for words, code in codes.items():
+        ran = ordinary.rawr_install(*words, "--json")
+        assert (ran.code, ran.json["error"]["code"]) == (1, code), ran
+        assert ran.json["error"]["details"]["remedy"]["text"].startswith("make ")
+    assert list(ordinary.home.iterdir()) == []
