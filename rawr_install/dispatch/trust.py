@@ -19,7 +19,7 @@ import os
 import stat
 
 from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, read_lines
-from rawr_install.files import is_ours, is_owned_by_me
+from rawr_install.files import is_ours, is_owned_by_me, read_beginning
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -236,9 +236,24 @@ def trust_remedy(real: str, environ: Mapping[str, str]) -> tuple[str, tuple[str,
 
 def writable_remedy(real: str, writable: tuple[str, ...]) -> tuple[str, ...]:
     """What ends that others can write to ``writable``; a grant where the user cannot take the permission away."""
-    if os.geteuid() == 0 or all(map(is_owned_by_me, writable)):
+    if (os.geteuid() == 0 or all(map(is_owned_by_me, writable))) and all(map(keeps_modes, writable)):
         return ("chmod", "go-w", *writable)
     return ("rawr-install", "trust", "add", "--force", real)
+
+
+# Where modes are the mount's, and chmod(2) may do nothing: FAT, NTFS, what a VM or FUSE shows.
+_MODELESS = ("vfat", "msdos", "exfat", "ntfs", "fuse", "9p", "drvfs", "vboxsf", "cifs", "smb")
+
+
+def keeps_modes(path: str) -> bool:
+    """Whether chmod(2) is sure to hold at ``path``, by Linux's mountinfo (proc(5)); elsewhere it is taken to."""
+    try:
+        device = os.stat(path).st_dev
+        lines = read_beginning("/proc/self/mountinfo", 1 << 20).decode("ascii", "replace").splitlines()
+    except OSError:
+        return True
+    mounts = [line.split(" - ") for line in lines if line.split()[2] == f"{os.major(device)}:{os.minor(device)}"]
+    return not any(each[-1].startswith(_MODELESS) for each in mounts)
 
 
 def _home_of_another_through_sudo(environ: Mapping[str, str]) -> bool:

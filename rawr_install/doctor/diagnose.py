@@ -23,8 +23,9 @@ QUIET = ("ok", "skip")
 _RANK = {status: rank for rank, status in enumerate(("crash", "fail", "warn", "info", "skip", "ok"))}
 _TOLD = ("crash", "fail", "warn")
 _TRUST = ("workspace.untrusted", "workspace.writable")
+_STOPS = ("home.not-writable", "receipt.unreadable", "history.unreadable")
 # What stops commands that mend other things.
-_FIRST = (*_TRUST, "receipt.unreadable", "history.unreadable")
+_FIRST = (*_TRUST, *_STOPS)
 
 
 class Report(NamedTuple):
@@ -95,28 +96,41 @@ def _ask(check: Check, facts: Facts, verdict: str) -> Found | None:
 
 
 def _way_out(facts: Facts, check_id: str, found: Mapping[str, Found]) -> Way | None:
-    """The first way that would help, as words where something has to be done before it can be run."""
+    """The first way that would help; where something has to be done before any can be run, the words that say so."""
+    command = next((way for way in found[check_id].ways if way.argv), None)
+    stopped = command and check_id not in (*_TRUST, *_STOPS) and _stopped_by(facts, command, found)
+    if stopped:
+        return Way(f"first see to {stopped}")
     try:
         ways = (_helps(facts, check_id, each, found) for each in _after_policy(check_id, found))
         way = next(filter(None, ways), None)
     except Exception as error:
         return Way(f"a bug in rawr-install: what would help could not be worked out ({type(error).__name__}: {error})")
-    if way is None or not way.argv or check_id in (*_TRUST, "home.not-writable"):
-        return way
-    root, home = (facts.instance.root if facts.instance else None), facts.home
-    stopped = next((each for each in _TRUST if each in found), None)
-    if stopped and root and any(root in word for word in way.argv):
-        return Way(f"first see to {stopped}")
-    if "home.not-writable" in found and (_changes_machine(way) or any(home in word for word in way.argv)):
-        return Way("first see to home.not-writable")
-    return way._replace(fixable=way.fixable and not stopped)
+    return way and way._replace(fixable=way.fixable and found.keys().isdisjoint(_TRUST))
+
+
+def _stopped_by(facts: Facts, way: Way, found: Mapping[str, Found]) -> str | None:
+    """The finding that has to be seen to before the command can succeed."""
+    root = facts.instance.root if facts.instance else "\0"
+    in_home = any(facts.home in word for word in way.argv)
+    stops = {
+        **dict.fromkeys(_TRUST, any(root in word for word in way.argv)),
+        "home.not-writable": _changes_machine(way) or in_home,
+        "state.not-writable": way.argv[:2] == ("rawr-install", "state"),
+        **dict.fromkeys(("receipt.unreadable", "history.unreadable"), _changes_machine(way)),
+    }
+    return next((check_id for check_id, stopped in stops.items() if stopped and check_id in found), None)
 
 
 def _after_policy(check_id: str, found: Mapping[str, Found]) -> Iterator[Way]:
     """The ways out of a finding, those that need it preceded by what lets the toolkit change anything again."""
     policy = found.get("policy.writable")
     for way in found[check_id].ways:
-        yield both(policy.ways[0], way) if policy and _changes_machine(way) else way
+        if policy and _changes_machine(way):
+            first = policy.ways[0]
+            yield both(first, way) if first.argv else Way("first see to policy.writable")
+        else:
+            yield way
 
 
 def _changes_machine(way: Way) -> bool:

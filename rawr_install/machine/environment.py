@@ -9,12 +9,12 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 
-from rawr_install.dispatch.trust import is_granted
+from rawr_install.dispatch.trust import is_granted, keeps_modes, user_name
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, fallback_enabled, folders_up
 from rawr_install.files import PATH_FOLDERS, is_ours, read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Environment
-from rawr_install.machine.ownership import exposed, not_yours
+from rawr_install.machine.ownership import MOUNT_PRIVATE, exposed, not_yours
 from rawr_install.machine.toolkit import cached_toolkits, toolkits_gone
 from rawr_install.paths import Paths
 
@@ -28,10 +28,11 @@ def read_environment(
     paths: Paths, environ: Mapping[str, str], cwd: str | None, entries: tuple[Entry, ...]
 ) -> Environment:
     """The environment of a user who stands in ``cwd``; ``entries`` are the ``rawr`` on PATH."""
+    writable = exposed(paths)
     return Environment(
         tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
         tuple(_fallback(paths, environ)),
-        exposed(paths),
+        writable,
         _preloads(cwd),
         _env_settings(cwd),
         toolkits_gone(entries, paths.home, environ.get("PATH", "")),
@@ -39,6 +40,7 @@ def read_environment(
         _unchangeable(paths),
         _foreign_files(cwd, environ),
         cached_toolkits(entries, paths.home, environ),
+        "" if all(keeps_modes(path) for path, _ in writable) else MOUNT_PRIVATE,
     )
 
 
@@ -60,13 +62,13 @@ def _unchangeable(paths: Paths) -> tuple[str, str] | None:
         return whose, "make it yours or move it away; under sudo, run the command without it"
     for wanted in (paths.state_dir, paths.dot_rawr):
         path = next(folder for folder in folders_up(wanted) if os.path.lexists(folder))
-        problem = _unwritable(path)
+        problem = unwritable(path)
         if problem:
             return f"{path} {problem[0]}", problem[1]
     return None
 
 
-def _unwritable(path: str) -> tuple[str, str] | None:
+def unwritable(path: str) -> tuple[str, str] | None:
     """Why nothing can be made in the folder ``path``, and what to do."""
     if not os.path.isdir(path):
         return "is not a folder", "move it away"
@@ -78,7 +80,10 @@ def _unwritable(path: str) -> tuple[str, str] | None:
     if system.f_flag & os.ST_RDONLY:
         return "is on a file system that is mounted read-only", "mount it writable, or set HOME to another folder"
     if not os.access(path, os.W_OK | os.X_OK):
-        return "is not writable for you", f"make it writable: chmod u+rwx {shlex.quote(path)}"
+        uid, place = os.stat(path).st_uid, shlex.quote(path)
+        if uid == os.geteuid():
+            return "is not writable for you", f"make it writable: chmod u+rwx {place}"
+        return f"belongs to {user_name(uid)}", f'make it yours: sudo chown -R "$(id -un)" {place}'
     if system.f_blocks and not free:
         return "is on a file system that is full", f"make room there; df {shlex.quote(path)} shows how much is left"
     if system.f_files and not names:

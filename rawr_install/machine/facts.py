@@ -37,7 +37,10 @@ class Cli(NamedTuple):
 
 
 class State(NamedTuple):
-    """The state file and its lock, as :func:`rawr_install.state.store.inspect` names their statuses."""
+    """The state file and its lock, as :func:`rawr_install.state.store.inspect` names their statuses.
+
+    ``unwritable``: why nothing can be changed there, in words, and what to do; None where it can.
+    """
 
     path: str
     file_status: str
@@ -48,6 +51,7 @@ class State(NamedTuple):
     degraded: tuple[str, ...] = ()
     lock_in_words: str = ""
     shared: tuple[str, str] | None = None
+    unwritable: tuple[str, str] | None = None
 
 
 class Instance(NamedTuple):
@@ -162,7 +166,8 @@ class Environment(NamedTuple):
     """What else decides what runs.
 
     ``fallback``: what allows the fallback to the owner, the variable's name or the file's path;
-    ``exposed``: files that others can write, with their modes; ``preloads``:
+    ``exposed``: files that others can write, with their modes; ``private_by``: how to end that where no command does;
+    ``preloads``:
     modules that a ``bunfig.toml`` here loads; ``env_settings``: ``(file,
     variable)`` that a ``.env`` here sets; ``pnpm_shims``: those that exist;
     ``toolkits_gone``: shell entries of ours that can start no toolkit; ``system_path``:
@@ -182,6 +187,7 @@ class Environment(NamedTuple):
     unchangeable: tuple[str, str] | None = None
     foreign_files: tuple[str, ...] = ()
     cached_toolkits: tuple[str, ...] = ()
+    private_by: str = ""
 
 
 class Problem(NamedTuple):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import stat
 
-from rawr_install.dispatch.trust import others_can_write, user_name
+from rawr_install.dispatch.trust import keeps_modes, others_can_write, user_name
 from rawr_install.errors import RefusedError
 from rawr_install.files import is_ours
 from rawr_install.paths import Paths
+
+MOUNT_PRIVATE = "its file system keeps no modes: mount it with a umask of 077, or set HOME to a folder elsewhere"
 
 
 def require_own_places(paths: Paths) -> None:
@@ -34,7 +36,8 @@ def _require_own_modes(paths: Paths) -> None:
         raise RefusedError(
             f"Other users can write to {writable[0]}, and so decide what rawr runs; nothing was changed.",
             code="POLICY_WRITABLE",
-            remedy=("chmod", "go-w", *writable),
+            hint="" if all(map(keeps_modes, writable)) else MOUNT_PRIVATE,
+            remedy=("chmod", "go-w", *writable) if all(map(keeps_modes, writable)) else (),
         )
 
 

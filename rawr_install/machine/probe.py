@@ -22,7 +22,7 @@ from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.errors import RawrError
 from rawr_install.files import PATH_FOLDERS, path_folders, read_json, real_path, same_folder
 from rawr_install.machine.entry import Entry, classify
-from rawr_install.machine.environment import read_environment
+from rawr_install.machine.environment import read_environment, unwritable
 from rawr_install.machine.facts import (
     Cli,
     Environment,
@@ -286,8 +286,11 @@ def _examined(instance: Instance, environ: Mapping[str, str]) -> Instance:
 
 def _state(root: str) -> State:
     folder = os.path.join(root, ".rawr", "state")
-    if not os.path.lexists(folder):
-        return State(os.path.join(folder, "state.json"), "missing", "free")
+    place = next(each for each in ws.folders_up(folder) if os.path.lexists(each))
+    problem = unwritable(place)
+    stopped = (f"{place} {problem[0]}", problem[1]) if problem else None
+    if place != folder:
+        return State(os.path.join(folder, "state.json"), "missing", "free", unwritable=stopped)
     from rawr_install.state.status import read_status  # only where there is something to look at
 
     seen = read_status(os.path.join(folder, "state.json"))
@@ -301,6 +304,7 @@ def _state(root: str) -> State:
         seen.degraded,
         seen.lock_in_words,
         seen.shared,
+        stopped,
     )
 
 

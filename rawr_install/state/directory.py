@@ -12,6 +12,7 @@ import errno
 import math
 import os
 import re
+import shlex
 import threading
 from dataclasses import dataclass, field
 
@@ -102,10 +103,14 @@ def failed(path: str, error: OSError) -> StateError:
     """The error for a system call that failed before anything was changed."""
     name = errno.errorcode.get(error.errno or 0, type(error).__name__)
     where = os.fspath(error.filename) if isinstance(error.filename, str) else path
+    there = path
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    there = shlex.quote(there)
     return StateError(
         f"The state in {path} could not be changed: {where}: {os.strerror(error.errno or 0)} ({name}).",
         code="STATE_WRITE_FAILED",
-        hint=f"look at the folder with: ls -la '{path}' && df '{path}'",
+        hint=f"look at the folder with: ls -lad {there} && df {there} && df -i {there}",
         details={"path": path, "errno": name},
     )
 

@@ -23,6 +23,8 @@ def writable(facts: Facts) -> Found | None:
     evidence = {"modes": {path: f"{mode:04o}" for path, mode in exposed.items()}}
     summary = f"Others can write {', '.join(exposed)}, and so decide what rawr runs."
     way = run("chmod", "go-w", *exposed, fixable=True, effect=_not_exposed)
+    if facts.environment.private_by:
+        way = Way(facts.environment.private_by)
     return Found("fail", summary, evidence, (way,))
 
 

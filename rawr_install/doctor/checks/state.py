@@ -22,6 +22,15 @@ def _for_root(facts: Facts, verb: str, fixable: bool = True) -> Way:
     return toolkit("state", verb, "--workspace", facts.instance.root if facts.instance else "", fixable=fixable)
 
 
+@check("state.not-writable", "the state can be changed", without_instance)
+def not_writable(facts: Facts) -> Found | None:
+    state = _state(facts)
+    if state is None or state.unwritable is None:
+        return None
+    why, way = state.unwritable
+    return Found("warn", f"The state cannot be changed: {why}.", {"path": state.path}, (Way(way),))
+
+
 @check("state.corrupt", "the state file is a state", without_instance)
 def corrupt(facts: Facts) -> Found | None:
     return _of_file(facts, "corrupt", _for_root(facts, "recover"))
