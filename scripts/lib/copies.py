@@ -31,6 +31,9 @@ def interpreter(folder: Path, package: Path) -> Path:
     # Lines of a .pth file go behind each other, and those of the folders that they name are not read.
     lines = dict.fromkeys([str(package), here["purelib"], here["platlib"]])
     (folder / "lib" / version / "site-packages/named-copy.pth").write_text("".join(f"{line}\n" for line in lines))
+    command = folder / "bin/rawr-install"  # as pip would write it
+    command.write_text(f"#!{python}\nfrom rawr_install.__main__ import main\n\nraise SystemExit(main())\n")
+    command.chmod(0o755)
     code = "import os, rawr_install; print(os.path.realpath(os.path.dirname(rawr_install.__file__)))"
     asked = subprocess.run([python, "-P", "-c", code], cwd="/", capture_output=True, text=True, timeout=60)
     if asked.stdout.strip() != os.path.realpath(package / "rawr_install"):

@@ -62,13 +62,13 @@ def a_command(callback: Body) -> click.Command:
     ],
 )
 def test_stacked_wrappers_are_counted_on_what_runs(callback: Body, measured: int, status: str) -> None:
-    found = load("assess_conditional_triggers").wrapper_depth(a_command(callback))
+    found = load("lib/triggers.py").wrapper_depth(a_command(callback))
     assert (found["measured"], found["status"]) == (measured, status)
     assert list(found["evidence"]) == (["planted"] if status == "due" else [])
 
 
 def test_a_side_effect_at_the_end_of_a_run_without_its_proofs_is_due(tmp_path: Path) -> None:
-    found = load("assess_conditional_triggers").end_of_run(tmp_path)
+    found = load("lib/triggers.py").end_of_run(tmp_path)
     assert found["status"] == "due" and found["measured"] == 1
     assert found["evidence"]["unproven"] == ["D-010.bounded", "D-010.ends-once", "D-010.never-fails"]
 
