@@ -1,24 +1,28 @@
 """``rawr-install`` without its start-up: a server that has paid the imports forks a process for each command.
 
 The child gets the caller's environment, folder, arguments and descriptors, and runs ``rawr_install.__main__.main`` as
-``python -m rawr_install`` does. What Python reads of the environment while it starts (locale, ``PYTHON*``), another
-user and what goes wrong before ``main`` are not to be had this way: see :func:`can_fork`.
+``python -m rawr_install`` does. What Python reads of the environment while it starts (locale, ``PYTHON*``), and
+what goes wrong before ``main`` are not to be had this way: see :func:`can_fork`.
 """
 
 from __future__ import annotations
 
 import atexit
+import codecs
+import contextlib
 import ctypes
 import functools
 import gc
 import json
 import os
 import pkgutil
+import re
 import select
 import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,9 +81,14 @@ class Server:
         stderr: IO[Any],
         *,
         stopped: bool = False,
+        user: int | None = None,
     ) -> Command:
-        """Run ``rawr-install WORDS`` on an empty stdin; ``stopped``: it waits for SIGCONT, for a tracer to come."""
-        request = {"words": [str(word) for word in words], "cwd": str(cwd), "env": dict(env), "stopped": stopped}
+        """Run ``rawr-install WORDS`` on an empty stdin; ``stopped``: it waits for SIGCONT, for a tracer to come.
+
+        ``user``: as that user, in a group of the same number alone; only for root.
+        """
+        request = {"words": [str(word) for word in words], "cwd": str(cwd), "env": dict(env)}
+        request |= {"stopped": stopped, "user": user}
         with socket.socket(socket.AF_UNIX) as connection, open(os.devnull, "rb") as stdin:
             connection.settimeout(120)
             connection.connect(self.address)
@@ -98,10 +107,12 @@ def server() -> Server:
     return made
 
 
-def run(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> tuple[int, str, str]:
+def run(
+    words: Sequence[str | Path], cwd: Path, env: Mapping[str, str], user: int | None = None
+) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of one command."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        code = server().start(words, cwd, env, out, err).wait()
+        code = server().start(words, cwd, env, out, err, user=user).wait()
         return code, text_of(out), text_of(err)
 
 
@@ -154,6 +165,10 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
         os.closerange(3, 64)
         os.environ.clear()
         os.environ.update(request["env"])
+        if request["user"]:
+            os.setgroups([])
+            os.setgid(request["user"])
+            os.setuid(request["user"])
         os.chdir(request["cwd"])
         sys.path[0] = request["cwd"]
         sys.argv = [str(PROJECT / "rawr_install/__main__.py"), *request["words"]]
@@ -187,7 +202,13 @@ def pay_the_imports() -> None:
     sys.path[0] = str(PROJECT)
     package = import_module("rawr_install")
     for module in pkgutil.walk_packages(package.__path__, "rawr_install."):
-        import_module(module.name)
+        source = Path(import_module(module.name).__file__ or "").read_text()
+        # What is imported inside functions, too: another user may not read this Python.
+        for name in re.findall(r"^ +(?:import|from) ([a-z][\w.]*)", source, re.MULTILINE):
+            with contextlib.suppress(ImportError):
+                import_module(name)
+    codecs.lookup("unicode_escape")
+    sysconfig.get_config_vars()
     gc.freeze()
 
 
