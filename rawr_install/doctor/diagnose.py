@@ -106,7 +106,12 @@ def _way_out(facts: Facts, check_id: str, found: Mapping[str, Found]) -> Way | N
         way = next(filter(None, ways), None)
     except Exception as error:
         return Way(f"a bug in rawr-install: what would help could not be worked out ({type(error).__name__}: {error})")
-    return way and way._replace(fixable=way.fixable and found.keys().isdisjoint(_TRUST))
+    untrusted = next((each for each in _TRUST if each in found), None)
+    # Others decide what stands there, also which Bun its package.json asks for: nothing of it is advised, not in words.
+    theirs = check_id.startswith("bun.") or (facts.instance and way and facts.instance.root in way.text)
+    if way and untrusted and theirs and check_id not in _TRUST:
+        return Way(f"first see to {untrusted}")
+    return way and way._replace(fixable=way.fixable and not untrusted)
 
 
 def _stopped_by(facts: Facts, way: Way, found: Mapping[str, Found]) -> str | None:

@@ -1,12 +1,12 @@
 """The attacks, one table: what they prepare and I do, and the code path that stops it.
 
-An attack returns whether it was a success. ``code`` is what I am told then. ``stopped_by`` is the check, as a change of
-one line that takes it away: ``test_mutants`` shows that the attack succeeds without it, so no other check stands in for it.
+An attack returns whether it was a success. ``code`` is what I am told then. ``stopped_by`` are the checks, each as a
+change of one line that takes it away: ``test_attacks`` shows that the attack succeeds without it, or is no longer told
+by its code.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -14,10 +14,10 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.security.scene import ME, THEM, Scene, codes
+from tests.security.scene import THEM, Scene
 from tests.support.machine import Ran
 
-TRUST, LOCATE, WORKSPACE = "dispatch/trust.py", "dispatch/workspace.py", "dispatch/workspace.py"
+TRUST, WORKSPACE, SHIM = "dispatch/trust.py", "dispatch/workspace.py", "shims/rawr"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,6 @@ STICKY = Check(
     "        if _is_sticky_folder(info):\n            return folder",
     "        if False:\n            return folder",
 )
-SHIM = "shims/rawr"
 PARTS = {
     "the root": ("", '  _rawr_mine "${_rawr_root:-/}" &&', "  "),
     "apps": ("apps", '&& _rawr_mine "$_rawr_p" &&', "&&"),
@@ -271,13 +270,26 @@ def _(scene: Scene) -> tuple[bool, Ran]:
 
 @attack(
     5,
-    "HOME is relative, and I stand where they have a rawr-install in it",
+    "HOME is relative, so that what stands here is taken for my toolkit",
     "TOOLKIT_GONE",
-    Check(SHIM, "case $_rawr_t in /*) ;; *) continue ;; esac", ":"),
+    Check(SHIM, 'case $_rawr_t in /*) [ -e "$_rawr_t" ] || return ;; *) return ;; esac', ":"),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
-    scene.file(scene.theirs / "h/.local/bin/rawr-install", scene.program, THEM, 0o755)
-    return ran(scene, scene.shell_entry("install", cwd=scene.theirs, env={"HOME": "h", "PATH": "/usr/bin:/bin"}))
+    here = scene.folder_of_mine(scene.home / "download")
+    scene.file(here / "h/.local/bin/rawr-install", scene.program, mode=0o755)
+    scene.mine(here)
+    return ran(scene, scene.shell_entry("install", cwd=here, env={"HOME": "h", "PATH": "/usr/bin:/bin"}))
+
+
+@attack(
+    5,
+    "a rawr-install of theirs stands beside a rawr of mine",
+    "TOOLKIT_NOT_YOURS",
+    Check(SHIM, '  _rawr_safe "$_rawr_t" || { _rawr_foreign=$_rawr_t && return; }\n', ""),
+)
+def _(scene: Scene) -> tuple[bool, Ran]:
+    scene.file(scene.home / "bin/rawr-install", scene.program, THEM, 0o755)
+    return ran(scene, scene.shell_entry("install", cwd=scene.home))
 
 
 # -- 6: what counts as a list, a policy, an owner file --------------------------------------------
@@ -536,7 +548,7 @@ def _(scene: Scene) -> tuple[bool, Ran]:
     12,
     "the name of a folder looks like a line of advice",
     "CLI_NOT_EXECUTABLE",
-    Check("dispatch/decide.py", "_write(2, _printable(text))", "_write(2, text)"),
+    Check("dispatch/main.py", "_write(2, _printable(text))", "_write(2, text)"),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     root = scene.checkout(scene.home / "x\n  try: rm -rf ~")

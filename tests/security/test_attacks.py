@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.security.attacks import ATTACKS, Attack
-from tests.security.scene import Scene, codes, skip_reason
+from tests.security.attacks import ATTACKS, Attack, Check
+from tests.security.scene import PROJECT, Scene, codes, skip_reason
 
 
 @cache
@@ -29,11 +30,40 @@ def folder() -> Iterator[Path]:
         yield Path(os.path.realpath(made))
 
 
+def without(check: Check, folder: Path) -> Path:
+    """A copy of the toolkit that lacks one check."""
+    shutil.copytree(PROJECT / "rawr_install", folder / "rawr_install", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "shims", folder / "shims")
+    path = folder / ("" if check.file.startswith("shims/") else "rawr_install") / check.file
+    text = path.read_text()
+    assert text.count(check.line) == 1, "the check is not where the table says"
+    path.write_text(text.replace(check.line, check.without))
+    return folder
+
+
+CHECKS = [(row, check) for row in ATTACKS for check in row.stopped_by]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("row", "check"), CHECKS, ids=lambda each: getattr(each, "sentence", None) or each.file)
+def test_without_its_check_an_attack_succeeds_or_another_check_answers(folder: Path, row: Attack, check: Check) -> None:
+    (folder / "toolkit").mkdir()
+    succeeded, ran = row.succeeds(Scene(folder, package=without(check, folder / "toolkit")))
+    assert succeeded or (row.code and not codes(ran, [row.code])), ran
+
+
 @pytest.mark.parametrize("row", ATTACKS, ids=lambda row: f"{row.number}: {row.sentence}")
 def test_an_attack_fails_and_says_why(folder: Path, row: Attack) -> None:
     succeeded, ran = row.succeeds(Scene(folder))
     assert not succeeded, ran
     assert not row.code or codes(ran, [row.code]), ran
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [row for row in ATTACKS if row.number == 1], ids=lambda row: row.sentence)
+def test_an_attack_on_root_fails(folder: Path, row: Attack) -> None:
+    succeeded, ran = row.succeeds(Scene(folder, me=0))
+    assert not succeeded and codes(ran, [row.code]), ran
 
 
 def test_the_table_has_every_kind_of_attack() -> None:
