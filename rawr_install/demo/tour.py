@@ -16,8 +16,9 @@ from rawr_install.demo import sample
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import discover
 from rawr_install.errors import RawrError, UsageError
-from rawr_install.machine import entry
-from rawr_install.machine.origin import AGAIN, TOUR_PREFIX
+from rawr_install.machine.entry import classify
+from rawr_install.machine.origin import TOUR_PREFIX
+from rawr_install.machine.toolkit import toolkit_program
 from rawr_install.report import command_line
 
 STEP_SECONDS = 60.0
@@ -144,24 +145,14 @@ def environment(home: str, scripts: str, environ: Mapping[str, str]) -> dict[str
 
 def scripts_folder() -> str:
     """The folder that holds both of this toolkit's commands; raises RawrError ``TOOLKIT_DAMAGED`` without one."""
-    import sysconfig
-
-    # argv[0] where it was started by name; beside the interpreter in a venv; the user scheme of `pip install --user`.
-    # After `python -c`, argv[0] is not a path, and its folder would be the current one.
-    named = os.path.basename(sys.argv[0]) == "rawr-install"
-    started = [os.path.dirname(os.path.abspath(sys.argv[0]))] if named else []
-    places = [*started, os.path.dirname(sys.executable), sysconfig.get_path("scripts")]
-    places += [sysconfig.get_path("scripts", scheme) for scheme in sysconfig.get_scheme_names() if "user" in scheme]
-    places += [os.path.dirname(os.path.realpath(os.path.join(place, "rawr-install"))) for place in places]
-    for folder in places:
-        executable = os.access(os.path.join(folder, "rawr-install"), os.X_OK)
-        if executable and entry.classify(os.path.join(folder, "rawr")).kind == "shim":
-            return folder
-    raise RawrError(
-        f"The commands rawr and rawr-install are not beside {sys.executable}.",
-        code="TOOLKIT_DAMAGED",
-        hint=AGAIN,
-    )
+    folder = os.path.dirname(toolkit_program())
+    if classify(os.path.join(folder, "rawr")).kind != "shim":
+        raise RawrError(
+            f"The commands rawr and rawr-install are not beside {sys.executable}.",
+            code="TOOLKIT_DAMAGED",
+            hint="reinstall rawr-install",
+        )
+    return folder
 
 
 def _run(step: Step, home: str, env: dict[str, str]) -> Taken:

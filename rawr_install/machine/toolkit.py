@@ -12,7 +12,7 @@ from rawr_install.dispatch.program import absolute, examine
 from rawr_install.errors import RawrError
 from rawr_install.files import is_ours, read_bytes
 from rawr_install.machine.entry import UNFILLED, Entry
-from rawr_install.machine.origin import is_cached, reinstall
+from rawr_install.machine.origin import TOUR_PREFIX, is_cached, reinstall
 
 SHIM_LIMIT = 16 * 1024
 
@@ -23,7 +23,7 @@ def shell_entry() -> bytes:
     Raises RawrError ``TOOLKIT_DAMAGED`` when the package lacks it.
     """
     with open(shipped_file("shell-entry", "shims", "rawr"), "rb") as file:
-        return fill_toolkit(file.read(), _toolkit_program())
+        return fill_toolkit(file.read(), toolkit_program())
 
 
 def shipped_file(name: str, folder: str, original: str = "") -> str:
@@ -45,13 +45,14 @@ def fill_toolkit(script: bytes, program: str) -> bytes:
     return script.replace(UNFILLED, b"\ntoolkit=" + os.fsencode(shlex.quote(program)) + b"\n", 1)
 
 
-def _toolkit_program() -> str:
+def toolkit_program() -> str:
     """The absolute path of the running toolkit's ``rawr-install``; empty where there is none."""
     import sysconfig
 
     asked = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]).startswith("rawr-install") else ""
-    named = (os.path.join(sysconfig.get_path("scripts"), "rawr-install"), asked)
-    return next((path for path in named if path and os.path.isfile(path)), "")
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))  # the latter: pip install --user
+    own, of_user = (os.path.join(sysconfig.get_path("scripts", scheme), "rawr-install") for scheme in schemes)
+    return next((path for path in (own, asked, of_user) if path and os.path.isfile(path)), "")
 
 
 def toolkits_gone(entries: Iterable[Entry], home: str, path_variable: str) -> tuple[str, ...]:
@@ -61,10 +62,16 @@ def toolkits_gone(entries: Iterable[Entry], home: str, path_variable: str) -> tu
 
 
 def cached_toolkits(entries: Iterable[Entry], home: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Our shell entries whose toolkit lies in a cache, from which it may go any day."""
+    """Our shell entries whose toolkit lies in a cache, from which it may go any day; none in the tour's own home."""
+    if os.path.basename(home).startswith(TOUR_PREFIX):
+        return ()
     shims = (entry.path for entry in entries if entry.kind == "shim")
     found = ((shim, toolkit_of(shim, home, environ.get("PATH", ""))) for shim in shims)
-    return tuple(shim for shim, toolkit in found if toolkit and is_cached(os.path.dirname(toolkit), environ))
+    return tuple(shim for shim, toolkit in found if toolkit and is_cached(_environment_of(toolkit), environ))
+
+
+def _environment_of(toolkit: str) -> str:
+    return os.path.dirname(os.path.dirname(os.path.realpath(toolkit)))
 
 
 def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
@@ -98,7 +105,7 @@ def _recorded(shim: str) -> str | None:
 
 def version_of_toolkit(toolkit: str) -> str | None:
     """The toolkit's version, read from the name of its metadata folder; None where that is laid out otherwise."""
-    library = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(toolkit))), "lib")
+    library = os.path.join(_environment_of(toolkit), "lib")
     for python in _names(library, "python"):
         for name in _names(os.path.join(library, python, "site-packages"), "rawr_install-"):
             if name.endswith(".dist-info"):
