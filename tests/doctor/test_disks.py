@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.security.test_changes import Somebody
 from tests.support.machine import Machine, make_workspace
 from tests.support.machines import Lab, document
-from tests.test_trust_before_change import Somebody
 
 Mount = Callable[[str], Path]
 
