@@ -64,6 +64,9 @@ def main() -> int:
 
 
 def _run_command(argv: "Sequence[str]") -> int:
+    import gc
+
+    gc.disable()  # to collect while it imports costs a tenth of a command, and its end takes all at once
     try:
         from rawr_install.cli.main import main as run_command
     except (ImportError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -78,6 +79,7 @@ def _is_start_of(event: Event, ended: Collection[object]) -> bool:
 
 def _follow(path: str, choice: Choice, write: Callable[[Event], Line]) -> Result:
     """Print line by line: what has no end cannot be returned as one result."""
+    gc.enable()  # this one may run for days
     try:
         for line in reader.follow(path):
             if line.event and choice.takes(line.event):
