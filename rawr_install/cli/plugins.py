@@ -14,7 +14,7 @@ from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import RefusedError
 from rawr_install.paths import Paths
 from rawr_install.plugins import install_state
-from rawr_install.plugins.assess import Issue, LinkFacts, assess
+from rawr_install.plugins.assess import LinkFacts, assess
 from rawr_install.plugins.install_state import InstallState, RepairResult
 
 
@@ -57,14 +57,13 @@ def status(
         def read() -> LinkFacts:
             return install_state.read_facts(root, None, None, allow_global_owner_fallback, progress)
 
-        done = _repaired(read, paths, dry_run) if repair else _assessed(read)
+        if repair:
+            done = _repaired(read, paths, dry_run)
+        else:
+            facts = read()
+            report = install_state.report(facts, assess(facts))
+            done = RepairResult("skipped", report, report, "not asked for")
     return _status_result(root, checks, repair, done, no_fail)
-
-
-def _assessed(read: Callable[[], LinkFacts]) -> RepairResult:
-    facts = read()
-    report = install_state.report(facts, assess(facts))
-    return RepairResult("skipped", report, report, "not asked for")
 
 
 def _repaired(read: Callable[[], LinkFacts], paths: Paths, dry_run: bool) -> RepairResult:
@@ -142,7 +141,10 @@ def _status_lines(root: str, asked: bool, done: RepairResult) -> Iterator[str]:
 
 
 def _issue_lines(report: InstallState) -> Iterator[str]:
-    rows = [(str(issue["kind"]), "yes" if issue["autoFixable"] else "no", _what(issue)) for issue in report["issues"]]
+    rows = []
+    for issue in report["issues"]:
+        now = f" (now: {issue['actualRoot']})" if issue.get("actualRoot") else ""
+        rows.append((str(issue["kind"]), "yes" if issue["autoFixable"] else "no", f"{issue['message']}{now}"))
     if rows:
         yield ""
         yield from table(("ISSUE", "FIXABLE", "WHAT"), rows)
@@ -150,7 +152,3 @@ def _issue_lines(report: InstallState) -> Iterator[str]:
         yield ""
         yield "actions:"
         yield from (f"- {action['command']} ({action['reason']})" for action in report["actions"])
-
-
-def _what(issue: Issue) -> str:
-    return f"{issue['message']} (now: {issue['actualRoot']})" if issue.get("actualRoot") else str(issue["message"])

@@ -3,8 +3,8 @@
 Promise. :func:`emit` never raises and never waits. A line is at most 4 KiB and
 goes out in one ``write(2)`` on a descriptor opened with ``O_APPEND``, so lines
 of several processes do not mix. The log is ``events.jsonl`` in the toolkit's
-state folder; at 1 MiB it becomes ``events.jsonl.1`` (the one before that is
-dropped). ``RAWR_EVENTS=off`` (``0``, ``false``, ``no``) records nothing.
+state folder; whoever finds 1 MiB in it makes it ``events.jsonl.1`` (the one before that
+is dropped), and nothing is added beyond 2 MiB. ``RAWR_EVENTS=off`` (``0``, ``false``, ``no``) records nothing.
 
 A line holds ``eventId, ts, type, pid`` and the event's own fields; ``runId``
 too while a changing command runs. A line that would be too long has its
