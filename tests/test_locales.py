@@ -145,14 +145,18 @@ def test_the_plugin_managers_manifest_holds_utf_8(machine: Foreign) -> None:
 
 
 def test_events_are_utf_8_and_every_reader_can_parse_them(machine: Foreign) -> None:
-    make_plugin(machine.ws, "web", "one", exports={"./web": "./w.ts"})
-    (machine.ws / "apps/cli/bin/run.js").write_text("#!/bin/sh\nexit 2\n")
-    machine.data("plugins", "web", "enable", "one", "--force")
-    machine.toolkit("activate", os.fsencode(machine.folder) + b"/\xff")
-    events = [json.loads(line) for line in (machine.home / ".local/state/rawr/events.jsonl").read_text().splitlines()]
-    assert [event["root"] for event in events if "root" in event] == [str(machine.ws)]
+    odd = os.fsdecode(os.fsencode(machine.folder) + b"/\xff")
+    os.rename(machine.workspace("odd"), odd)
+    for workspace in (machine.ws, Path(odd)):
+        make_plugin(workspace, "web", "one", exports={"./web": "./w.ts"})
+        (workspace / "apps/cli/bin/run.js").write_text("#!/bin/sh\nexit 2\n")
+        machine.ws = workspace
+        machine.data("plugins", "web", "enable", "one", "--force")
+    text = (machine.home / ".local/state/rawr/events.jsonl").read_text(encoding="utf-8")
+    events = [json.loads(line) for line in text.splitlines()]
     json.dumps(events, ensure_ascii=False).encode("utf-8")  # raises for a lone surrogate
-    assert "\\udcff" in events[-1]["detail"]
+    roots = [event["root"] for event in events if "root" in event]
+    assert roots == [f"{machine.folder}/Bücher", f"{machine.folder}/\\udcff"]
 
 
 def test_a_bun_folder_is_read_from_its_settings(machine: Foreign) -> None:
