@@ -26,14 +26,13 @@ SIGNS = """
 Add_Sub Sub_Add Mul_FloorDiv FloorDiv_Mul Mod_Mul BitOr_BitAnd BitAnd_BitOr USub_UAdd Delete_Not
 Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is Lt_LtE LtE_Lt Gt_GtE GtE_Gt
 """
-INSTALL = "tests/install/test_modes.py tests/install/test_commands.py tests/install/test_obstacles.py"
 # Module -> the tests that must notice, those first that most often do.
 TESTS = {
     "atomic": "tests/test_atomic.py tests/test_macos.py",
     "dispatch/trust": "tests/dispatch/test_trust.py tests/test_light_imports.py",
     "dispatch/decide": "tests/dispatch/test_decide.py tests/test_light_imports.py",
-    "machine/plan": f"{INSTALL} tests/machine/test_outcome.py",
-    "machine/undo": f"{INSTALL} tests/machine/test_outcome.py",
+    "machine/plan": "tests/machine/test_plan.py",
+    "machine/undo": "tests/machine/test_plan.py",
     "install/transaction": "tests/install/test_transaction.py",
 }
 

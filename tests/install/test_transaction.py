@@ -119,6 +119,14 @@ def test_a_rename_that_fails_puts_back_what_was_changed(desk: Desk, monkeypatch:
     assert desk.now == OLD and desk.statuses == ["undone"] and not desk.leftovers()
 
 
+def test_of_several_records_the_newest_is_undone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.run()
+    on(monkeypatch, "replace", desk.owner, fail(errno.EIO))
+    with pytest.raises(RawrError, match=r"Everything was put back\."):
+        desk.run(tuple(change.inverse for change in desk.changes[::-1]))
+    assert desk.now == NEW and desk.statuses == ["done", "undone"]
+
+
 def test_a_failure_without_a_code_of_its_own_is_a_failed_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, "replace", desk.entry, fail(errno.EIO))
     error = desk.fails()

@@ -1,0 +1,128 @@
+"""What each command plans on each machine, by values: ``plans.json`` holds it.
+
+``python -m tests.machine.test_plan`` writes the file again; read what changed before you commit it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rawr_install.errors import RawrError
+from rawr_install.machine import records
+from rawr_install.machine.facts import Facts
+from rawr_install.machine.plan import Plan, Request, plan_activate, plan_install
+from rawr_install.machine.probe import probe_setup
+from rawr_install.machine.undo import plan_deactivate, plan_rollback, plan_uninstall
+from rawr_install.paths import Paths
+from tests.conftest import LINK, Machine
+from tests.machine.test_outcome import MACHINES
+
+PLANS = Path(__file__).with_name("plans.json")
+REQUESTS = {
+    "as it is": Request(),
+    "as it is, by force": Request(force=True),
+    "a shim": Request("shim"),
+    "a shim, by force": Request("shim", force=True),
+    "a link": Request("bun-symlink"),
+    "a link, by force": Request("bun-symlink", force=True),
+    "a link elsewhere": Request("bun-symlink", "{home}/own/", force=True),
+    "a shim elsewhere": Request("shim", "{home}/off", force=True),
+}
+MORE = {
+    "another owner": lambda machine, a, b: machine.own(b),
+    "an owner that is gone": lambda machine, a, b: machine.own(machine.folder / "gone"),
+    "an owner file that is a folder": lambda machine, a, b: (machine.home / ".rawr/global-rawr-owner-path").mkdir(
+        parents=True
+    ),
+    "a file in the place of ~/.rawr": lambda machine, a, b: (machine.home / ".rawr").write_text(""),
+    "a file in the place of Bun's folder": lambda machine, a, b: (machine.home / ".bun").write_text(""),
+    "this owner": lambda machine, a, b: machine.own(a),
+    "a workspace that others can write": lambda machine, a, b: a.chmod(0o777),
+    "a CLI that is not executable": lambda machine, a, b: (a / "apps/cli/bin/run.js").chmod(0o644),
+    "no CLI": lambda machine, a, b: (a / "apps/cli/bin/run.js").unlink(),
+    "a history of three": lambda machine, a, b: (
+        machine.rawr_install("activate", a, *LINK),
+        machine.rawr_install("activate", b, *LINK),
+        machine.rawr_install("deactivate"),
+    ),
+    "a foreign file set aside": lambda machine, a, b: (
+        foreign_again(machine),
+        machine.rawr_install("install", "--force", "--mode", "shim", "--bin-dir", machine.bun_bin),
+    ),
+    "a foreign file of ours": lambda machine, a, b: (machine.rawr_install("install"), foreign_again(machine)),
+}
+
+
+def foreign_again(machine: Machine) -> None:
+    machine.bun_bin.mkdir(parents=True, exist_ok=True)
+    machine.entry.unlink(missing_ok=True)
+    machine.entry.write_text("#!/bin/sh\necho theirs\n")
+    machine.entry.chmod(0o755)
+
+
+def planned(machine: Machine, make: Callable[[], Plan[Any]]) -> dict[str, Any]:
+    """A plan or refusal, with the machine's own folder left out."""
+    try:
+        made = make()
+    except RawrError as error:
+        return shown(machine, {"refused": error.code, "remedy": error.remedy, "details": error.details})
+    steps = [(each.role, each.before.kind, each.after.kind, each.path, each.backup or "") for each in made.changes]
+    notes = [note.partition(" and runs")[0] for note in made.notes]
+    result = {key: value for key, value in made.result._asdict().items() if value}
+    return shown(machine, {"steps": steps, "result": result, "notes": notes, "rewound": made.rewound})
+
+
+def shown(machine: Machine, value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str).replace(str(machine.folder), ""))
+
+
+def everything(name: str, folder: Path) -> dict[str, Any]:
+    """What every command plans on the machine called ``name``."""
+    machine = Machine(folder)
+    a, b = machine.workspace("a"), machine.workspace("b")
+    {**MACHINES, **MORE}[name](machine, a, b)
+    paths = Paths.from_environ(machine.env)
+    history = records.read_history(paths.history_file)
+
+    def look(request: Request = REQUESTS["as it is"], root: Path | None = a) -> Facts:
+        return probe_setup(paths, history, str(root) if root else None, request.bin_dir)
+
+    plans: dict[str, Callable[[], Plan[Any]]] = {
+        "deactivate": lambda: plan_deactivate(look()),
+        "uninstall": lambda: plan_uninstall(look()),
+        **{f"rollback --to {to}": lambda to=to: plan_rollback(look(), to) for to in (None, 0, 1, 9)},  # type: ignore[misc]
+    }
+    for request, asked in REQUESTS.items():
+        filled = asked._replace(bin_dir=asked.bin_dir and asked.bin_dir.format(home=machine.home))
+        plans[f"activate, {request}"] = lambda filled=filled: plan_activate(look(filled), filled)  # type: ignore[misc]
+        plans[f"install, {request}"] = lambda filled=filled: plan_install(look(filled), filled)  # type: ignore[misc]
+    plans["install, outside"] = lambda: plan_install(look(root=None), Request("shim"))
+    found: dict[str, list[str]] = {}
+    for command, make in plans.items():
+        found.setdefault(json.dumps(planned(machine, make)), []).append(command)
+    return {"; ".join(commands): json.loads(made) for made, commands in found.items()}
+
+
+@pytest.mark.parametrize("name", [*MACHINES, *MORE])
+def test_on_each_machine_each_command_plans_what_is_written_down(name: str, tmp_path: Path) -> None:
+    now, written = everything(name, tmp_path), json.loads(PLANS.read_text())[name]
+    assert now == written, "if it is meant: python -m tests.machine.test_plan"
+
+
+if __name__ == "__main__":
+    made = {}
+    for each in [*MACHINES, *MORE]:
+        with tempfile.TemporaryDirectory() as made_for_it:
+            made[each] = everything(each, Path(made_for_it).resolve())
+    rows = {
+        name: [f"  {json.dumps(key)}: {json.dumps(plan)}" for key, plan in plans.items()]
+        for name, plans in made.items()
+    }
+    machines = [f"{json.dumps(name)}: {{\n" + ",\n".join(plans) + "\n }" for name, plans in rows.items()]
+    PLANS.write_text("{\n " + ",\n ".join(machines) + "\n}\n")
