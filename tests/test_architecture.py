@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "rawr_install"
 NETWORK = {"asyncio", "ftplib", "http", "imaplib", "poplib", "smtplib", "socket", "socketserver", "ssl", "xmlrpc"}
 PURE = {
     *("plugins/assess", "state/document", "report", "machine/facts"),
-    *("machine/plan", "machine/undo", "machine/outcome"),
+    *("machine/plan", "machine/undo", "machine/outcome", "machine/messages"),
     *("doctor/diagnose", "doctor/verdict", "doctor/render", "doctor/redact", "doctor/checks"),
 }
 MACHINE = {"os", "sys", "subprocess", "pathlib", "shutil", "socket", "tempfile", "time"}

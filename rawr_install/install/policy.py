@@ -34,8 +34,8 @@ from rawr_install.encoding import to_wire
 from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_code, os_error_hint, os_error_in_words
 from rawr_install.files import free_name, is_owned_by_me, read_bytes, read_regular, real_path
 from rawr_install.machine.lock import locked
+from rawr_install.machine.messages import untrusted
 from rawr_install.machine.ownership import require_own_places
-from rawr_install.machine.plan import untrusted
 from rawr_install.paths import Paths
 
 

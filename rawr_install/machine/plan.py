@@ -14,8 +14,7 @@ from rawr_install.dispatch.messages import as_refused
 from rawr_install.dispatch.workspace import seam_status
 from rawr_install.ecmascript import trim
 from rawr_install.encoding import to_wire
-from rawr_install.errors import RefusedError
-from rawr_install.machine import records
+from rawr_install.machine import messages, records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change, PathState, file_with, link_to
 from rawr_install.machine.entry import LINK, SHIM, UNFILLED, Entry, first_command
 from rawr_install.machine.facts import Facts, Instance, PathFacts
@@ -86,7 +85,6 @@ def plan_install(facts: Facts, request: Request) -> Plan[Installed]:
     Raises RefusedError: ``TOOLKIT_NOT_INSTALLED``, ``FOREIGN_ENTRY``, ``MANAGED_ENTRY``, ``BIN_DIR_*``; for
     a link also ``OWNER_OTHER_INSTANCE``, ``WORKSPACE_CLI_*``, ``WORKSPACE_NOT_TRUSTED``.
     """
-    _require_installed(facts)
     mode, path = entry_place(facts, request)
     notes = _pass_over_owner(facts, _usable(facts), request) if mode == LINK else ()
     root = facts.instance.root if facts.instance else None
@@ -103,7 +101,6 @@ def plan_activate(facts: Facts, request: Request) -> Plan[Activated]:
     Raises RefusedError as :func:`plan_install`, and ``OWNER_FILE_UNUSABLE``,
     ``WORKSPACE_PATH_UNSUITABLE``.
     """
-    _require_installed(facts)
     mode, path = entry_place(facts, request)
     instance, owner = _usable(facts), facts.owner
     root = instance.root
@@ -115,31 +112,12 @@ def plan_activate(facts: Facts, request: Request) -> Plan[Activated]:
     return Plan(with_receipt(facts, wanted), result, _path_notes(facts, mode, path))
 
 
-def untrusted(
-    root: str, obstacle: str, trust_remedy: tuple[str, tuple[str, ...]], writable: Sequence[str]
-) -> RefusedError | None:
-    """Why no command may change anything for ``root``: others own a part of it, or can write to it."""
-    hint, remedy = trust_remedy
-    if obstacle:
-        said = f"The workspace {root} is not trusted: {obstacle}."
-        return RefusedError(said, code="WORKSPACE_NOT_TRUSTED", hint=hint, remedy=remedy)
-    if writable:
-        said = f"Other users can write to {writable[0]}, and so decide what runs in the workspace {root}."
-        return RefusedError(said, code="WORKSPACE_WRITABLE", remedy=remedy)
-    return None
-
-
 # What a command has always called these.
 _CODES = {
     "CLI_MISSING": "WORKSPACE_CLI_MISSING",
     "CLI_DANGLING": "WORKSPACE_CLI_MISSING",
     "CLI_NOT_EXECUTABLE": "WORKSPACE_CLI_NOT_EXECUTABLE",
 }
-
-
-def _require_installed(facts: Facts) -> None:
-    if facts.not_installed is not None:
-        raise facts.not_installed
 
 
 def _usable(facts: Facts) -> Instance:
@@ -149,7 +127,7 @@ def _usable(facts: Facts) -> Instance:
     # Bun may be missing yet: that is one of the needs that are reported afterwards.
     if cli.refusal and (cli.refusal.code != "CLI_INTERPRETER_MISSING" or cli.shebang != "bun"):
         raise as_refused(cli.refusal, _CODES.get(cli.refusal.code, ""))
-    refusal = untrusted(instance.root, instance.obstacle, instance.trust_remedy, instance.writable)
+    refusal = messages.untrusted(instance.root, instance.obstacle, instance.trust_remedy, instance.writable)
     if refusal is not None:
         raise refusal
     return instance
@@ -161,12 +139,7 @@ def _pass_over_owner(facts: Facts, instance: Instance, request: Request) -> tupl
         return ()
     activate = ("rawr-install", "activate", instance.root)
     if not request.force:
-        raise RefusedError(
-            f"The machine's owner is another workspace, {facts.owner.path} (in {facts.owner_target}).",
-            code="OWNER_OTHER_INSTANCE",
-            remedy=activate,
-            details={"ownerWorkspacePath": facts.owner.path, "instanceRoot": instance.root},
-        )
+        raise messages.other_owner(facts.owner.path or "", facts.owner_target, instance.root)
     return (
         f"Note: the global rawr owner still points to another checkout: {facts.owner.path}",
         f"Note: to transfer ownership, run: {command_line(activate)}",
@@ -192,31 +165,16 @@ def _owner_line(root: str) -> bytes:
     except UnicodeError:
         line = ""
     if not line or line != trim(line) or any(char in line for char in "\n\r"):
-        raise RefusedError(
-            f"The path {root} cannot be written to the owner file: it is not one line of UTF-8 without outer spaces.",
-            code="WORKSPACE_PATH_UNSUITABLE",
-            hint="rename the folder",
-        )
+        raise messages.unsuitable_path(root)
     return f"{line}\n".encode()
 
 
 def writable_owner(facts: Facts) -> PathState:
     """The owner file as it stands; raises RefusedError ``OWNER_FILE_UNUSABLE`` for what could not be put back."""
-    path = facts.owner_target
-    if facts.seen[path].problem == "not-a-folder":
-        folder = path.rpartition("/")[0]
-        said, remedy = (
-            f"{folder} is not a folder, so the owner file has no place.",
-            ("mv", "-n", folder, f"{folder}.mine"),
-        )
-        raise RefusedError(said, code="OWNER_FILE_UNUSABLE", remedy=remedy)
-    if facts.seen[path].state == FOREIGN:
-        raise RefusedError(
-            f"The owner file {path} is not a small regular file that you can read, so it is not replaced.",
-            code="OWNER_FILE_UNUSABLE",
-            remedy=("mv", "-n", path, path + ".broken"),
-        )
-    return facts.seen[path].state
+    found = facts.seen[facts.owner_target]
+    if found.problem == "not-a-folder" or found.state == FOREIGN:
+        raise messages.unusable_owner(facts.owner_target, found.problem)
+    return found.state
 
 
 # -- where the entry goes ----------------------------------------------------
@@ -274,6 +232,8 @@ def _entry_change(
     """The entry's change, if any; ``again`` are the command's words, for a remedy that asks for force."""
     entry = place.entry
     assert entry is not None and facts.shell_entry is not None
+    if facts.not_installed is not None:
+        raise facts.not_installed
     wanted = facts.shell_entry if mode == SHIM else link_to(facts.instance.cli.path if facts.instance else "")
     listed = any(item.path == entry.path for item in facts.records.receipt)
     # Without the way back that a copy has, it is as a package manager puts it there, whose update renews it.
@@ -282,13 +242,18 @@ def _entry_change(
     if made or place.state == wanted or _in_place(facts, mode, entry, shipped):
         return ()
     if entry.managed or shipped:
-        raise _managed(entry)
-    _usable_folder(entry.path, place.problem, mode)
+        raise messages.managed_entry(entry)
+    # A link may stand on a noexec file system: what it leads to is started from where that is.
+    if place.problem and (place.problem, mode) != ("noexec", LINK):
+        raise messages.unusable_folder(entry.path, place.problem)
     unmodified = any(item.path == entry.path and item.matches(place.state) for item in facts.records.receipt)
     if entry.ours or place.state == ABSENT or unmodified:
         return (Change("entry", entry.path, place.state, wanted),)
     if not request.force:
-        raise foreign(entry.path, entry.kind, _with_force(request, entry, again))
+        place_words = ("--bin-dir", entry.path.rpartition("/")[0]) if request.bin_dir else ()
+        mode_words = ("--mode", request.mode) if request.mode else ()
+        with_force = ("rawr-install", *again, *mode_words, *place_words, "--force")
+        raise messages.foreign_entry(entry.path, entry.kind, with_force)
     return (Change("entry", entry.path, FOREIGN, wanted, place.backup_name),)
 
 
@@ -297,64 +262,6 @@ def _in_place(facts: Facts, mode: str, entry: Entry, shipped: bool) -> bool:
     if mode == LINK:
         return facts.instance is not None and entry.instance == facts.instance.root
     return entry.kind == "shim" and entry.executable and (entry.link is not None or shipped)
-
-
-def _managed(entry: Entry) -> RefusedError:
-    manager = entry.installer or "a package manager"
-    leads = f" (it leads to {entry.real})" if entry.link else ""
-    return RefusedError(
-        f"{entry.path} was put there by {manager}{leads}, so it is left alone.",
-        code="MANAGED_ENTRY",
-        hint=f"choose another folder with --bin-dir, or uninstall what {manager} put there",
-        details={"path": entry.path, "real": entry.real, "installer": entry.installer},
-    )
-
-
-def _with_force(request: Request, entry: Entry, again: tuple[str, ...]) -> tuple[str, ...]:
-    mode = ("--mode", request.mode) if request.mode else ()
-    place = ("--bin-dir", entry.path.rpartition("/")[0]) if request.bin_dir else ()
-    return ("rawr-install", *again, *mode, *place, "--force")
-
-
-def foreign(path: str, kind: str, again: tuple[str, ...] = ()) -> RefusedError:
-    """The refusal of what is not ours; ``again`` is the command that sets it aside."""
-    return RefusedError(
-        f"{path} is not ours ({kind}), so it is left alone.",
-        code="FOREIGN_ENTRY",
-        remedy=again or ("mv", "-n", path, path + ".mine"),
-        details={"path": path, "kind": kind},
-    )
-
-
-_NO_FOLDER = {
-    "not-a-folder": (
-        "BIN_DIR_NOT_A_FOLDER",
-        "cannot hold an entry: it, or a parent of it, is not a folder",
-        "move that file away, or choose another folder with --bin-dir",
-    ),
-    "read-only": (
-        "READ_ONLY_FILE_SYSTEM",
-        "is on a file system that is mounted read-only",
-        "mount it writable, or choose another folder with --bin-dir",
-    ),
-    "not-writable": (
-        "BIN_DIR_NOT_WRITABLE",
-        "is not writable for you",
-        "make it writable, or choose another folder with --bin-dir",
-    ),
-    "noexec": (
-        "BIN_DIR_NOEXEC",
-        "is on a file system that is mounted noexec, where no program starts",
-        "choose another folder with --bin-dir, or mount it without noexec",
-    ),
-}
-
-
-def _usable_folder(path: str, problem: str, mode: str) -> None:
-    # A link may stand on a noexec file system: what it leads to is started from where that is.
-    if problem and (problem, mode) != ("noexec", LINK):
-        code, said, hint = _NO_FOLDER[problem]
-        raise RefusedError(f"The bin folder {path.rpartition('/')[0] or '/'} {said}.", code=code, hint=hint)
 
 
 def _path_notes(facts: Facts, mode: str, path: str) -> tuple[str, ...]:

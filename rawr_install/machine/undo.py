@@ -9,7 +9,8 @@ from rawr_install.errors import RefusedError, UsageError
 from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change
 from rawr_install.machine.facts import Facts
-from rawr_install.machine.plan import Plan, Request, entry_place, foreign, receipt_change, with_receipt, writable_owner
+from rawr_install.machine.messages import foreign_entry
+from rawr_install.machine.plan import Plan, Request, entry_place, receipt_change, with_receipt, writable_owner
 from rawr_install.machine.records import Item
 from rawr_install.report import command_line
 
@@ -114,7 +115,7 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     changes = (change for record in facts.records.history for change in record.changes if change.path == path)
     last = list(changes)[-1]
     if last.after != FOREIGN or last.backup is None or last.backup in found.backups:
-        raise foreign(path, "changed since by another program")
+        raise foreign_entry(path, "changed since by another program")
     return Change(earliest.role, path, FOREIGN, target, last.backup)
 
 
