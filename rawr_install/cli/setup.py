@@ -15,11 +15,17 @@ from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.install import operations
 from rawr_install.install.operations import Options
-from rawr_install.machine import requirements as bun
 from rawr_install.machine.change import Change
 from rawr_install.machine.entry import LINK, SHIM, classify
 from rawr_install.machine.lock import WAIT
 from rawr_install.machine.plan import Activated, Installed, Request
+from rawr_install.machine.requirements import (
+    INSTALL_COMMAND,
+    MissingRequirement,
+    install_dependencies,
+    requirements,
+    startable,
+)
 from rawr_install.paths import Paths
 from rawr_install.report import to_json
 
@@ -91,7 +97,7 @@ def activate(workspace: str | None, install_deps: bool, wait: float, dry_run: bo
     done = operations.activate(_paths(), Request(**asked), workspace, Options(dry_run, wait))
     root = done.plan.result.instance_root
     deps = _install_deps(root, dry_run) if install_deps else None
-    needs = bun.requirements(root, os.environ, ask=True)
+    needs = requirements(root, os.environ, ask=True)
     more = {"needs": needs, "installDeps": deps}
     mode = done.plan.result.mode
     outcome = _answer(
@@ -259,14 +265,14 @@ def _install_deps(root: str, dry_run: bool) -> str:
     """``planned``, ``done`` or ``failed``; Bun's own output goes to stderr as it comes."""
     if dry_run:
         return "planned"
-    log(f"in {root}: {' '.join(bun.INSTALL_COMMAND)}")
-    return "done" if bun.install_dependencies(root, os.environ) == 0 else "failed"
+    log(f"in {root}: {' '.join(INSTALL_COMMAND)}")
+    return "done" if install_dependencies(root, os.environ) == 0 else "failed"
 
 
 def _deps_failed(root: str, outcome: Result) -> RawrError:
-    missing = bun.startable(os.environ) is None
+    missing = startable(os.environ) is None
     why = "Bun is not on PATH to install its dependencies" if missing else "installing its dependencies failed"
-    then = f"in {root}: {' '.join(bun.INSTALL_COMMAND)}"
+    then = f"in {root}: {' '.join(INSTALL_COMMAND)}"
     return RawrError(
         f"{root} is the owner now, but {why}.",
         code="INSTALL_DEPS_FAILED",
@@ -275,7 +281,7 @@ def _deps_failed(root: str, outcome: Result) -> RawrError:
     )
 
 
-def _need_lines(needs: Iterable[bun.MissingRequirement]) -> list[str]:
+def _need_lines(needs: Iterable[MissingRequirement]) -> list[str]:
     lines = []
     for need in needs:
         lines.append(f"This checkout still needs: {need.summary}")

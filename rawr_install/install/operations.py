@@ -14,11 +14,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 from rawr_install.dispatch.locate import current_folder, find_workspace
 from rawr_install.errors import UsageError
-from rawr_install.events import log as events
+from rawr_install.events import log
 from rawr_install.install import transaction
 from rawr_install.install.policy import require_own_folder
-from rawr_install.machine import lock as machine
 from rawr_install.machine.entry import LINK, first_command, on_path
+from rawr_install.machine.lock import WAIT, locked
 from rawr_install.machine.ownership import require_own_places
 from rawr_install.machine.plan import (
     Activated,
@@ -49,7 +49,7 @@ class Options(NamedTuple):
     """How a command is to run: really or not, and how many seconds it may wait for the machine lock."""
 
     dry_run: bool = False
-    wait: float = machine.WAIT
+    wait: float = WAIT
 
 
 class Result(NamedTuple, Generic[R]):
@@ -125,9 +125,9 @@ def purge(paths: Paths, options: Options) -> list[str]:
     require_own_places(paths)
     found = [path for path in _own_files(paths) if os.path.lexists(path)]
     if found and not options.dry_run:
-        with machine.locked(paths.machine_lock, "uninstall --purge", options.wait):
+        with locked(paths.machine_lock, "uninstall --purge", options.wait):
             transaction.remove(found)
-        events.forget_run()
+        log.forget_run()
         _remove_empty(paths.state_dir, paths.dot_rawr)
     return found
 
@@ -157,7 +157,7 @@ def _run_plan(paths: Paths, command: str, decide: Callable[[History], Plan[R]], 
         if options.dry_run or not plan.changes:
             waiting = (f"An interrupted {record.command} of {record.at} is still to be mended." for record in begun)
             return Result(plan, changed=False, recovered=tuple(waiting))
-    with machine.locked(paths.machine_lock, command, options.wait):
+    with locked(paths.machine_lock, command, options.wait):
         history, recovered = transaction.recover(paths, read_history(paths.history_file))
         plan = _decided(paths, command, decide, history)
         if not plan.changes:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 
 from rawr_install import atomic
 from rawr_install.errors import RawrError, os_error_code, os_error_hint, os_error_in_words, os_error_name
-from rawr_install.events import log as events
+from rawr_install.events import log
 from rawr_install.machine import records
 from rawr_install.machine.change import Change, apply, progress, stage, sweep
 from rawr_install.machine.records import Record
@@ -32,7 +32,7 @@ def execute(
     paths: Paths, history: Sequence[Record], command: str, changes: Sequence[Change], rewound: int | None = None
 ) -> Record:
     """Make all ``changes`` or none, recorded after ``history``. Raises RawrError, with everything put back."""
-    events.begin_run()
+    log.begin_run()
     try:
         with _about(paths.history_file):
             _clear(paths, changes)

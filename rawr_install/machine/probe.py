@@ -15,10 +15,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from rawr_install.dispatch import messages, workspace as ws
+from rawr_install.dispatch import messages
 from rawr_install.dispatch.locate import named_workspace
 from rawr_install.dispatch.program import examine, is_program
 from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
+from rawr_install.dispatch.workspace import Discovery, Owner, cli_path, discover, folders_up, read_owner
 from rawr_install.errors import RawrError
 from rawr_install.files import PATH_FOLDERS, path_folders, read_json, real_path, same_folder
 from rawr_install.machine.entry import Entry, classify
@@ -62,7 +63,7 @@ def probe(
     folders, skipped = path_folders(environ.get("PATH", ""))
     environ = {**environ, "PATH": os.pathsep.join(folders)}  # every search of it is bounded
     attempt = _Attempt()
-    owner = ws.read_owner(paths.owner_file)
+    owner = read_owner(paths.owner_file)
     refused, lookalikes, instance = _find_instance(cwd, environ, workspace, owner)
     if instance:
         root = instance.root
@@ -95,11 +96,11 @@ def probe_setup(paths: Paths, history: Sequence[Record], root: str | None = None
     folders = _folders(path_folders(environ.get("PATH", ""))[0], instance)
     path = OnPath(folders, *distinct(folders))
     records = Records(read_receipt(paths.receipt_file), tuple(history))
-    facts = _facts(paths, ws.read_owner(paths.owner_file), path, records, instance)
+    facts = _facts(paths, read_owner(paths.owner_file), path, records, instance)
     return with_paths(facts, environ, bin_dir)
 
 
-def _facts(paths: Paths, owner: ws.Owner, path: OnPath, records: Records, instance: Instance | None) -> Facts:
+def _facts(paths: Paths, owner: Owner, path: OnPath, records: Records, instance: Instance | None) -> Facts:
     """What every look has."""
     owner_file = paths.owner_file
     # Written through a link that leads to a file: dotfile managers make such links.
@@ -238,8 +239,8 @@ def _untouched_since(path: str, moment: int) -> bool:
 Choice = tuple[tuple[str, str] | None, tuple[str, ...], Instance | None]
 
 
-def _find_instance(cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: ws.Owner) -> Choice:
-    found = ws.discover(cwd or os.sep, environ)
+def _find_instance(cwd: str | None, environ: Mapping[str, str], workspace: str | None, owner: Owner) -> Choice:
+    found = discover(cwd or os.sep, environ)
     refused = (found.source, found.refused) if found.refused is not None else None
     root, source = _choose(cwd, workspace, owner, found)
     # By its real path, as the workspace CLI sees itself: an instance has one name, however one came to it.
@@ -247,7 +248,7 @@ def _find_instance(cwd: str | None, environ: Mapping[str, str], workspace: str |
     return refused, found.lookalikes, instance
 
 
-def _choose(cwd: str | None, workspace: str | None, owner: ws.Owner, found: ws.Discovery) -> tuple[str | None, str]:
+def _choose(cwd: str | None, workspace: str | None, owner: Owner, found: Discovery) -> tuple[str | None, str]:
     if workspace is not None:
         named_workspace(workspace)  # raises where it is none; it is shown as it was spelled
         return os.path.join(cwd or os.sep, workspace), "--workspace"
@@ -272,7 +273,7 @@ def _examined(instance: Instance, environ: Mapping[str, str]) -> Instance:
     """The instance with what the doctor alone asks."""
     root = instance.root
     package = read_json(os.path.join(root, "apps", "cli", "package.json"))
-    dispatched = ws.discover(root, environ).root
+    dispatched = discover(root, environ).root
     if dispatched:
         dispatched = root if same_folder(dispatched, root) else os.path.realpath(dispatched)
     version = package.get("version")
@@ -286,7 +287,7 @@ def _examined(instance: Instance, environ: Mapping[str, str]) -> Instance:
 
 def _state(root: str) -> State:
     folder = os.path.join(root, ".rawr", "state")
-    place = next(each for each in ws.folders_up(folder) if os.path.lexists(each))
+    place = next(each for each in folders_up(folder) if os.path.lexists(each))
     problem = unwritable(place)
     stopped = (f"{place} {problem[0]}", problem[1]) if problem else None
     if place != folder:
@@ -314,7 +315,7 @@ def _workspace_ranges(dependencies: object) -> int:
 
 
 def _cli(root: str, path_variable: str) -> Cli:
-    found = examine(ws.cli_path(root), path_variable)
+    found = examine(cli_path(root), path_variable)
     path, real = found.path, None if found.reason in ("missing", "dangling") else os.path.realpath(found.path)
     refusal = messages.cannot_start(found) if found.reason else None
     return Cli(path, real, os.path.lexists(path), is_program(path), found.wanted, found.interpreter, refusal)
