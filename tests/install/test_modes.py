@@ -247,6 +247,21 @@ def test_what_a_package_manager_put_there_is_never_replaced(
     assert machine.entry.resolve() == other
 
 
+def test_what_pip_put_there_as_a_file_is_left_alone_and_does_what_is_asked_of_a_shim(machine: Machine) -> None:
+    scripts, root = machine.home / ".local/bin", machine.workspace("a")
+    scripts.mkdir(parents=True)
+    shutil.copy(SHIM, scripts / "rawr")  # `pip install --user` copies the script of the wheel as it is
+    machine.env["PATH"] = f"{scripts}:{machine.env['PATH']}"
+    before = (scripts / "rawr").read_bytes()
+    for words in (("install",), ("install", "--bin-dir", str(scripts)), ("activate", str(root))):
+        assert "entry" not in [step["role"] for step in data(machine.rawr_install(*words, "--json"))["plan"]]
+    link = ("activate", str(root), "--mode", "bun-symlink", "--bin-dir", str(scripts))
+    for words in (link, (*link, "--force")):
+        assert refused(machine.rawr_install(*words, "--json")) == "MANAGED_ENTRY"
+    assert machine.rawr_install("uninstall", "--yes").code == 0
+    assert (scripts / "rawr").read_bytes() == before
+
+
 # -- the shell remembers ---------------------------------------------------------------
 
 
