@@ -48,6 +48,8 @@ def encode_uri_component(text: str) -> str:
 
 # -- time --------------------------------------------------------------------
 
+_second = (-1, "")  # the last one in words: a state that is changed a thousand times a second needs few of them
+
 
 def unix_ms() -> int:
     """``Date.now()``: milliseconds since 1970 (UTC)."""
@@ -58,9 +60,14 @@ def unix_ms() -> int:
 
 def iso(moment: int) -> str:
     """Unix milliseconds as ``toISOString`` writes them, and the wire: ISO 8601, UTC, milliseconds, ``Z``."""
-    import time
+    global _second
+    seconds, rest = divmod(moment, 1000)
+    known = _second
+    if known[0] != seconds:
+        import time
 
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment // 1000)) + f".{moment % 1000:03d}Z"
+        known = _second = seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{known[1]}.{rest:03d}Z"
 
 
 def now() -> str:
