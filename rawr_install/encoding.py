@@ -85,5 +85,5 @@ def well_formed(document: str) -> str:
     import re
 
     # An escaped backslash and a surrogate pair are read over, so that neither's second half is taken for one.
-    token = r"\\\\|\\ud[89ab]..\\ud[c-f]..|(\\ud[89a-f]..)"
-    return re.sub(token, lambda found: "\\" + found[0] if found[1] else found[0], document)
+    escapes = r"\\\\|\\ud[89ab]..\\ud[c-f]..|(\\ud[89a-f]..)"
+    return re.sub(escapes, lambda found: "\\" + found[0] if found[1] else found[0], document)
