@@ -37,10 +37,14 @@ def os_error_name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "unknown error")
 
 
+def os_error_reason(error: OSError) -> str:
+    """What the system said: ``Permission denied (EACCES)``."""
+    return f"{error.strerror or error} ({os_error_name(error)})"
+
+
 def os_error_in_words(error: OSError) -> str:
     """What the system said and about which file, for the end of a sentence: ``Permission denied (EACCES): /path``."""
-    about = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error} ({os_error_name(error)}){about}"
+    return os_error_reason(error) + (f": {error.filename}" if error.filename else "")
 
 
 def os_error_code(error: OSError, default: str) -> str:

@@ -14,7 +14,7 @@ from rawr_install.cli.base import JSON_KEY, Result, command, show
 from rawr_install.cli.terminal import local_time
 from rawr_install.ecmascript import unix_ms
 from rawr_install.encoding import well_formed
-from rawr_install.errors import RawrError
+from rawr_install.errors import RawrError, os_error_reason
 from rawr_install.events import log, reader
 from rawr_install.events.reader import Choice
 from rawr_install.paths import Paths
@@ -117,7 +117,7 @@ def _sentence(event: Event) -> Line:
 
 def _unreadable(path: str, error: OSError) -> RawrError:
     return RawrError(
-        f"The event log {path} cannot be read: {error.strerror}.",
+        f"The event log {path} cannot be read: {os_error_reason(error)}.",
         code="EVENTS_UNREADABLE",
         remedy=("ls", "-l", path),
     )

@@ -24,7 +24,7 @@ from rawr_install.cli.base import (
     json_option,
     print_error,
 )
-from rawr_install.errors import RawrError, UsageError, unexpected
+from rawr_install.errors import RawrError, UsageError, os_error_reason, unexpected
 
 COMMANDS = {
     "install": "setup:install",
@@ -134,7 +134,7 @@ def main(argv: Sequence[str]) -> int:
 def _unanswered(result: Result | None, cause: BaseException | None) -> int:
     if isinstance(cause, BrokenPipeError):
         return 128 + signal.SIGPIPE
-    why = cause.strerror if isinstance(cause, OSError) else cause
+    why = os_error_reason(cause) if isinstance(cause, OSError) else cause
     done = f"The command failed: {result.error.message} Its" if result and result.error else "The command is done, its"
     print_error(RawrError(f"{done} answer could not be written: {why}.", code="OUTPUT_FAILED"))
     return 1

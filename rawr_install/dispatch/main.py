@@ -10,7 +10,7 @@ import sys
 
 from rawr_install.dispatch import messages
 from rawr_install.dispatch.decide import GUARD_VARIABLE, OWNER, Decision, decide, next_guard
-from rawr_install.errors import RawrError, unexpected
+from rawr_install.errors import RawrError, os_error_reason, unexpected
 from rawr_install.files import read_bytes
 
 _ENVIRON_LIMIT = 1 << 20
@@ -95,7 +95,7 @@ def _greet(words: Words) -> int:
     except BrokenPipeError:
         return 128 + 13  # as SIGPIPE, which Python ignores, would have ended it: the reader went away
     except OSError as error:
-        raise RawrError(f"The answer could not be written: {error.strerror}.", code="OUTPUT_FAILED") from None
+        raise RawrError(f"The answer could not be written: {os_error_reason(error)}.", code="OUTPUT_FAILED") from None
     if version:
         _error_line("rawr: no workspace here, so this is the toolkit's version")
     return 0

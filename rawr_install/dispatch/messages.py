@@ -13,7 +13,7 @@ import sys
 from rawr_install.dispatch.program import Program
 from rawr_install.dispatch.trust import Trust, trust_remedy
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, Discovery, Owner, cli_path
-from rawr_install.errors import DispatchError, RefusedError, UsageError, os_error_name
+from rawr_install.errors import DispatchError, RefusedError, UsageError, os_error_name, os_error_reason
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def exec_failed(cli: str, error: OSError) -> DispatchError:
     """For a start that the system refused, though nothing that was looked at forbade it."""
     if os_error_name(error) == "ENOEXEC":  # compiled for another processor
         return cannot_start(Program(cli, "other-system"))
-    message = f"The workspace CLI {cli} cannot be started ({os_error_name(error)}: {error.strerror})."
+    message = f"The workspace CLI {cli} cannot be started: {os_error_reason(error)}."
     return _unusable("CLI_EXEC_FAILED", message)
 
 

@@ -19,6 +19,7 @@ import os
 import stat
 
 from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, read_lines
+from rawr_install.errors import os_error_name
 from rawr_install.files import is_ours, is_owned_by_me, read_beginning
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
@@ -150,7 +151,7 @@ def _own_home(environ: Mapping[str, str]) -> str:
 
 
 def _unseen(path: str, error: OSError) -> tuple[str, str]:
-    return path, f"{path} cannot be looked at ({errno.errorcode.get(error.errno or 0, 'error')})"
+    return path, f"{path} cannot be looked at ({os_error_name(error)})"
 
 
 def _foreign(passed: Iterable[tuple[str, os.stat_result]]) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rawr_install.dispatch import program
+from rawr_install.errors import os_error_reason
 from rawr_install.machine.entry import first_command, on_path
 from rawr_install.machine.facts import Shell
 
@@ -64,7 +65,7 @@ def _login(environ: Mapping[str, str], seconds: float) -> Shell:
     except TimeoutError:
         return Shell("login", problem=f"({shell}) did not answer within {seconds:g} seconds")
     except OSError as error:
-        return Shell("login", problem=f"({shell}) could not be started: {error.strerror}")
+        return Shell("login", problem=f"({shell}) could not be started: {os_error_reason(error)}")
     return _parsed(shell, output, mark)
 
 

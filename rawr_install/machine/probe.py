@@ -20,7 +20,7 @@ from rawr_install.dispatch.locate import named_workspace
 from rawr_install.dispatch.program import examine, is_program
 from rawr_install.dispatch.trust import trust, trust_remedy, writable_remedy
 from rawr_install.dispatch.workspace import Discovery, Owner, cli_path, discover, folders_up, read_owner
-from rawr_install.errors import RawrError
+from rawr_install.errors import RawrError, os_error_reason
 from rawr_install.files import PATH_FOLDERS, path_folders, read_json, real_path, same_folder
 from rawr_install.machine.entry import Entry, classify
 from rawr_install.machine.environment import read_environment, unwritable
@@ -220,7 +220,7 @@ def _modified(paths: Paths, items: Sequence[Item]) -> Iterable[tuple[str, str]]:
         try:
             found = read_path(item.path)
         except OSError as error:
-            yield item.path, error.strerror or "unreadable"
+            yield item.path, os_error_reason(error)
             continue
         if not item.matches(found):
             yield item.path, "missing" if found == ABSENT else "modified"

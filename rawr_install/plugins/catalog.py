@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from rawr_install import ecmascript
 from rawr_install.ecmascript import collation, trim
-from rawr_install.errors import os_error_name
+from rawr_install.errors import os_error_reason
 from rawr_install.files import read_regular
 
 KIND_OF = {"cli": "toolkit", "agents": "agent", "web": "web", "api": "api", "workflows": "workflows"}
@@ -101,7 +101,7 @@ def _read_all(root: str) -> Iterator[Plugin | Violation]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            said = f"{parent} cannot be listed ({_reason(error)})"
+            said = f"{parent} cannot be listed: {os_error_reason(error)}"
             yield Violation(f"plugins/{group}", group, parent, said)
             continue
         for folder in folders:
@@ -129,16 +129,14 @@ def _read_one(parent: str, folder: str, group: str) -> Plugin | Violation | None
     except FileNotFoundError:
         return None
     except OSError as error:
-        return Violation(folder, group, path, f"Failed to read plugin manifest {_manifest(path)}: {_reason(error)}")
+        return Violation(
+            folder, group, path, f"Failed to read plugin manifest {_manifest(path)}: {os_error_reason(error)}"
+        )
     return parse(data, path, folder, group)
 
 
 def _manifest(path: str) -> str:
     return f"{path}{os.sep}package.json"
-
-
-def _reason(error: OSError) -> str:
-    return f"{os_error_name(error)}, {error.strerror}"
 
 
 # -- the contract, pure ------------------------------------------------------

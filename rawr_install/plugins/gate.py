@@ -37,6 +37,7 @@ from typing import Any
 
 from rawr_install.dispatch import program
 from rawr_install.dispatch.workspace import cli_path
+from rawr_install.errors import os_error_reason
 from rawr_install.events.log import for_child
 from rawr_install.report import to_json
 
@@ -154,7 +155,7 @@ def run_gate(
     except TimeoutError:  # before OSError, whose kind it is
         return GateResult("blocked", f"the gate did not answer within {TIMEOUT:g} s", risk_tolerance=risk)
     except OSError as error:
-        return GateResult("absent", f"{cli.path} cannot be started ({error.strerror})", risk_tolerance=risk)
+        return GateResult("absent", f"{cli.path} cannot be started: {os_error_reason(error)}", risk_tolerance=risk)
     found = interpret(exit_code, output, risk)
     if found.outcome != "absent":
         for line in errors.decode("utf-8", "replace").splitlines():

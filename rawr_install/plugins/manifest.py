@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from rawr_install import ecmascript
 from rawr_install.encoding import from_wire, to_wire
+from rawr_install.errors import os_error_reason
 from rawr_install.files import read_regular
 
 LIMIT = 8 << 20
@@ -74,7 +75,7 @@ def read(path: str) -> Manifest:
         # A dangling link is not an absent file: a repair would write beside what the user set up.
         return Manifest(path, problem="it is a link that leads nowhere" if os.path.islink(path) else None)
     except OSError as error:
-        return Manifest(path, problem=f"it cannot be read ({error.strerror})")
+        return Manifest(path, problem=f"it cannot be read: {os_error_reason(error)}")
 
 
 def parse(data: bytes, path: str) -> Manifest:

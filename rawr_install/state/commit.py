@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 
 from rawr_install.atomic import discard, sync_folder
-from rawr_install.errors import NotDurableError, StateError
+from rawr_install.errors import NotDurableError, StateError, os_error_name
 from rawr_install.state.diagnostics import Diagnostics
 from rawr_install.state.directory import Directory, failed
 from rawr_install.state.failpoints import failpoint
@@ -109,7 +109,7 @@ class Commit:
         failpoint("synced")
 
     def not_durable(self, what: str, error: OSError) -> NotDurableError:
-        name = errno.errorcode.get(error.errno or 0, str(error))
+        name = os_error_name(error)
         return NotDurableError(
             f"{self.directory.state_path} has its new content, but {what} ({name}).",
             hint="check the disk, then repeat the command",

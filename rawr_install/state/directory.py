@@ -8,7 +8,6 @@ closed in one that does not.
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import re
@@ -17,7 +16,7 @@ import threading
 from dataclasses import dataclass, field
 
 from rawr_install.atomic import discard
-from rawr_install.errors import StateError
+from rawr_install.errors import StateError, os_error_name, os_error_reason
 from rawr_install.state.system import Filesystem, filesystem_of, is_dead, time_at
 
 Identity = tuple[int, int]
@@ -101,17 +100,16 @@ def _age(path: str, now: float) -> float:
 
 def failed(path: str, error: OSError) -> StateError:
     """The error for a system call that failed before anything was changed."""
-    name = errno.errorcode.get(error.errno or 0, type(error).__name__)
     where = os.fspath(error.filename) if isinstance(error.filename, str) else path
     there = path
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     there = shlex.quote(there)
     return StateError(
-        f"The state in {path} could not be changed: {where}: {os.strerror(error.errno or 0)} ({name}).",
+        f"The state in {path} could not be changed: {where}: {os_error_reason(error)}.",
         code="STATE_WRITE_FAILED",
         hint=f"look at the folder with: ls -lad {there} && df {there} && df -i {there}",
-        details={"path": path, "errno": name},
+        details={"path": path, "errno": os_error_name(error)},
     )
 
 

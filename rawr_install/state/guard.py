@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 
 from rawr_install.atomic import sync_folder
+from rawr_install.errors import os_error_name
 from rawr_install.state.directory import Directory, Identity, close_noted, failed, open_noted
 from rawr_install.state.system import filesystem_of
 
@@ -103,7 +104,7 @@ class FairLock:
         try:
             fd = self._open_either_way()
         except OSError as error:
-            raise Unavailable(f"{self.path}: {errno.errorcode.get(error.errno or 0, error)}") from None
+            raise Unavailable(f"{self.path}: {os_error_name(error)}") from None
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             close_noted(fd)
             raise Unavailable(f"{self.path}: not a regular file")
@@ -238,7 +239,7 @@ def _wait_in_kernel(fd: int) -> str:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
     except OSError as error:
-        return errno.errorcode.get(error.errno or 0, str(error))
+        return os_error_name(error)
     return ""
 
 
@@ -249,7 +250,7 @@ def _try_lock(fd: int) -> bool:
         return False
     except OSError as error:
         if error.errno in _NO_LOCKS:
-            raise Unavailable(errno.errorcode.get(error.errno or 0, "")) from None
+            raise Unavailable(os_error_name(error)) from None
         raise
     return True
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from rawr_install.atomic import stage_file
-from rawr_install.errors import StateCorruptError, StateUnreadableError
+from rawr_install.errors import StateCorruptError, StateUnreadableError, os_error_name
 from rawr_install.state.system import filesystem_of
 
 Read = TypeVar("Read")
@@ -39,7 +39,7 @@ class Snapshot:
             self._read()
         except OSError as error:
             self.close()
-            raise unreadable(path, errno.errorcode.get(error.errno or 0, str(error))) from None
+            raise unreadable(path, os_error_name(error)) from None
         except BaseException:
             self.close()
             raise

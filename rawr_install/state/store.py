@@ -17,7 +17,7 @@ from typing import cast
 
 from rawr_install.atomic import write_file
 from rawr_install.ecmascript import now, trim
-from rawr_install.errors import StateError, UsageError
+from rawr_install.errors import StateError, UsageError, os_error_reason
 from rawr_install.files import spelled_on_disk
 from rawr_install.state import lock
 from rawr_install.state.document import (
@@ -113,7 +113,7 @@ def _directory(repo_root: str | os.PathLike[str]) -> str:
             _known_roots[root] = ((info.st_dev, info.st_ino), directory)
         return directory
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = os_error_reason(error) if isinstance(error, OSError) else error
         raise UsageError(
             f"{root} is not a folder of a workspace ({reason}).",
             code="STATE_ROOT_MISSING",

@@ -162,9 +162,9 @@ def test_a_manifest_that_cannot_be_read_at_once_is_a_violation(tmp_path: Path) -
     assert [plugin.folder for plugin in found.plugins] == ["fine"]
     reasons = {violation.id: violation.message.rpartition(": ")[2] for violation in found.violations}
     assert set(reasons) == {"fifo", "folder", "huge", "zero"}
-    assert reasons["folder"] == "EISDIR, a folder"
-    assert reasons["huge"] == f"EFBIG, more than {LIMIT} bytes"
-    assert reasons["fifo"] == reasons["zero"] == "EINVAL, not a regular file"
+    assert reasons["folder"] == "a folder (EISDIR)"
+    assert reasons["huge"] == f"more than {LIMIT} bytes (EFBIG)"
+    assert reasons["fifo"] == reasons["zero"] == "not a regular file (EINVAL)"
 
 
 def test_a_manifest_just_within_the_limit_is_read(tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def test_a_missing_manifest_is_empty_and_anything_else_in_its_place_a_problem(tm
     problems = [read(str(tmp_path / name)).problem for name in ("dangling", "folder", "huge")]
     assert problems == [
         "it is a link that leads nowhere",
-        "it cannot be read (a folder)",
-        f"it cannot be read (more than {LIMIT} bytes)",
+        "it cannot be read: a folder (EISDIR)",
+        f"it cannot be read: more than {LIMIT} bytes (EFBIG)",
     ]
 
 
