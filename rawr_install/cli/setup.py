@@ -12,6 +12,7 @@ import click
 from rawr_install.cli.base import JSON_KEY, Result, command, error_lines, log
 from rawr_install.cli.terminal import tilde
 from rawr_install.dispatch.workspace import fallback_enabled
+from rawr_install.ecmascript import trim
 from rawr_install.errors import RawrError, RefusedError
 from rawr_install.install import operations
 from rawr_install.install.operations import Options
@@ -213,7 +214,7 @@ def _restored(change: Change) -> str:
     """What holds again, in words."""
     path, after = _tilde(change.path), change.after
     if change.role == "owner" and after.kind == "file":
-        return f"{_tilde(after.data.decode('utf-8', 'replace').strip())} is this machine's owner again."
+        return f"{_tilde(trim(after.data.decode('utf-8', 'replace')))} is this machine's owner again."
     if after.kind == "absent":
         return "this machine has no owner again." if change.role == "owner" else f"{path} is gone again."
     return f"{path} leads to {_tilde(after.target)} again." if after.kind == "link" else f"{path} is back as it was."

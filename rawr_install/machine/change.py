@@ -23,6 +23,7 @@ import stat
 from typing import NamedTuple
 
 from rawr_install import atomic
+from rawr_install.ecmascript import trim
 from rawr_install.errors import RefusedError
 
 # No hard links: FAT (EPERM), protected_hardlinks (EPERM), some network file systems, too many names already.
@@ -102,7 +103,7 @@ class Change(NamedTuple):
         if self.after.kind == "kept":
             return f"put {self.backup} back at {self.path}"
         ends = {"absent": f"remove {self.path}", "link": f"link {self.path} -> {self.after.target}"}
-        content = self.after.data.decode("utf-8", "replace").strip() if self.role == "owner" else ""
+        content = trim(self.after.data.decode("utf-8", "replace")) if self.role == "owner" else ""
         step = ends.get(self.after.kind, f"write {self.path}" + (f": {content}" if content else ""))
         return f"set {self.path} aside as {self.backup}, {step}" if self.backs_up else step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
+from rawr_install.ecmascript import trim
 from rawr_install.errors import RefusedError, UsageError
 from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change
@@ -133,7 +134,7 @@ def _rolled_back(number: int, changes: Iterable[Change]) -> RolledBack:
     result = RolledBack(number)
     for change in changes:
         if change.role == "owner":
-            text = change.after.data.decode("utf-8", "replace").strip()
+            text = trim(change.after.data.decode("utf-8", "replace"))
             result = result._replace(owner_file_path=change.path, owner_workspace_path=text or None)
         elif change.role == "entry":
             result = result._replace(entry_path=change.path, target=change.after.target or None)

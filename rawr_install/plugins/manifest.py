@@ -53,7 +53,7 @@ class Step(NamedTuple):
         """The command of the workspace CLI that does the same (wire)."""
         if self.verb == "uninstall":
             return f"rawr plugins uninstall {self.name}"
-        return f"rawr plugins link {json.dumps(self.root, ensure_ascii=False)} --install"
+        return f"rawr plugins link {ecmascript.stringify(self.root)} --install"
 
 
 @dataclass(frozen=True)
