@@ -190,3 +190,33 @@ def test_a_folder_that_another_process_made_first_is_taken_and_a_file_is_not(
         with pytest.raises(FileExistsError):
             durable.make_folder(str(path))
     assert path.is_dir() == (rival == "mkdir")
+
+
+def test_without_a_mode_the_umask_decides(tmp_path: Path) -> None:
+    old = os.umask(0o002)
+    try:
+        durable.write_file(str(tmp_path / "one"), b"", None)
+        os.umask(0)
+        durable.write_file(str(tmp_path / "two"), b"", None)
+    finally:
+        os.umask(old)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("one", "two")] == [0o664, 0o666]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_owner_is_kept_with_all_bits_of_the_mode(tmp_path: Path) -> None:
+    name = durable.stage_file(str(tmp_path / "file"), b"", 0o6755, owner=(65534, 65533))
+    info = os.stat(name)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (65534, 65533, 0o6755)
+
+
+@pytest.mark.parametrize("call", ["fchown", "fchmod"])
+def test_what_a_file_system_does_not_keep_is_done_without(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, call, refuse)
+    durable.commit(durable.stage_file(str(tmp_path / "file"), b"data", 0o644, owner=(1, 1)), str(tmp_path / "file"))
+    assert (tmp_path / "file").read_bytes() == b"data" and os.listdir(tmp_path) == ["file"]
