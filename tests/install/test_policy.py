@@ -190,10 +190,10 @@ def test_a_list_that_cannot_be_read_is_never_overwritten(machine: Machine) -> No
 
 
 def test_a_place_that_cannot_be_written_is_named_with_its_errno(machine: Machine) -> None:
-    (machine.home / ".rawr").write_text("a file\n")
+    (machine.home / ".rawr/global-owner-fallback").mkdir(parents=True)
     done = machine.rawr_install("fallback", "enable", "--json")
     assert (done.code, done.json["error"]["code"]) == (1, "POLICY_UNWRITABLE")
-    assert "EEXIST" in done.json["error"]["message"] and str(machine.home) in done.json["error"]["message"]
+    assert "EISDIR" in done.json["error"]["message"] and str(machine.home) in done.json["error"]["message"]
 
 
 def test_of_workspaces_trusted_at_the_same_time_none_is_lost(machine: Machine) -> None:
