@@ -252,5 +252,5 @@ def _refused(code: str, verb: str, path: str, error: OSError) -> RawrError:
         return RawrError(said, code=os_error_code(error, code), hint=os_error_hint(error))
     if os.path.lexists(folder) and not os.path.isdir(folder):
         said = f"{folder} is not a folder, so the policy files have no place; nothing was changed."
-        return RawrError(said, code=code, remedy=("mv", folder, free_name(folder, "mine")))
+        return RawrError(said, code=code, remedy=("mv", folder, free_name(folder, "set-aside")))
     return RawrError(said, code=code, remedy=("ls", "-la", folder))

@@ -143,8 +143,8 @@ class PathFacts(NamedTuple):
 
     ``entry`` is None for what is not an entry; ``folder`` is its folder's real path, ``problem`` why no entry can be
     made in it: ``not-a-folder``, ``read-only``, ``not-writable``, ``noexec`` or "". ``backups`` are the set-asides of
-    the records that are still there, ``backup_name`` is one that is free, ``set_aside`` one for whoever moves it away
-    by hand.
+    the records that are still there, ``backup_name`` is one that is free, ``set_aside`` one for whoever moves away by
+    hand what stands at the path, or in place of its folder.
     """
 
     state: "PathState"

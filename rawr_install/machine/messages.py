@@ -34,12 +34,12 @@ def managed_entry(entry: Entry) -> RefusedError:
     )
 
 
-def foreign_entry(path: str, kind: str, again: tuple[str, ...] = ()) -> RefusedError:
-    """The refusal of what is not ours; ``again`` is the command that sets it aside."""
+def foreign_entry(path: str, kind: str, remedy: tuple[str, ...]) -> RefusedError:
+    """The refusal of what is not ours; ``remedy`` is the command that sets it aside."""
     return RefusedError(
         f"{path} is not ours ({kind}), so it is left alone.",
         code="FOREIGN_ENTRY",
-        remedy=again or ("mv", "-n", path, path + ".mine"),
+        remedy=remedy,
         details={"path": path, "kind": kind},
     )
 
@@ -90,10 +90,6 @@ def unsuitable_path(root: str) -> RefusedError:
     return RefusedError(said, code="WORKSPACE_PATH_UNSUITABLE", hint="rename the folder")
 
 
-def unusable_owner(path: str, problem: str) -> RefusedError:
-    """An owner file that could not be put back, or that has no place."""
-    said, away = f"The owner file {path} is not a small regular file that you can read, so it is not replaced.", path
-    if problem == "not-a-folder":
-        away = path.rpartition("/")[0]
-        said = f"{away} is not a folder, so the owner file has no place."
-    return RefusedError(said, code="OWNER_FILE_UNUSABLE", remedy=("mv", "-n", away, f"{away}.broken"))
+def unusable_owner(said: str, path: str, set_aside: str) -> RefusedError:
+    """An owner file that could not be put back, or that has no place; ``path`` is what stands in the way."""
+    return RefusedError(said, code="OWNER_FILE_UNUSABLE", remedy=("mv", "-n", path, set_aside))

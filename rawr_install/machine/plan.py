@@ -171,9 +171,14 @@ def _owner_line(root: str) -> bytes:
 
 def writable_owner(facts: Facts) -> PathState:
     """The owner file as it stands; raises RefusedError ``OWNER_FILE_UNUSABLE`` for what could not be put back."""
-    found = facts.seen[facts.owner_target]
-    if found.problem == "not-a-folder" or found.state == FOREIGN:
-        raise messages.unusable_owner(facts.owner_target, found.problem)
+    path = facts.owner_target
+    found, folder = facts.seen[path], path.rpartition("/")[0]
+    if found.problem == "not-a-folder":
+        said = f"{folder} is not a folder, so the owner file has no place."
+        raise messages.unusable_owner(said, folder, found.set_aside)
+    if found.state == FOREIGN:
+        said = f"The owner file {path} is not a small regular file that you can read, so it is not replaced."
+        raise messages.unusable_owner(said, path, found.set_aside)
     return found.state
 
 

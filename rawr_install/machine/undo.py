@@ -116,7 +116,7 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     changes = (change for record in facts.records.history for change in record.changes if change.path == path)
     last = list(changes)[-1]
     if last.after != FOREIGN or last.backup is None or last.backup in found.backups:
-        raise foreign_entry(path, "changed since by another program")
+        raise foreign_entry(path, "changed since by another program", ("mv", "-n", path, found.set_aside))
     return Change(earliest.role, path, FOREIGN, target, last.backup)
 
 

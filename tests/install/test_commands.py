@@ -452,8 +452,13 @@ def test_rollback_mends_what_was_broken_by_hand_but_not_what_is_foreign(machine:
     assert pair(machine) == ("a", "a")
     machine.entry.unlink()
     machine.entry.write_text("mine")
-    assert error(machine.rawr_install("rollback", "--json")) == (1, "FOREIGN_ENTRY")
+    machine.entry.with_name("rawr.set-aside").touch()
+    refused = machine.rawr_install("rollback", "--json")
+    assert error(refused) == (1, "FOREIGN_ENTRY")
     assert machine.entry.read_text() == "mine" and pair(machine)[0] == "a"
+    machine.run(*refused.json["error"]["details"]["remedy"]["argv"])
+    assert machine.rawr_install("rollback").code == 0 and pair(machine) == ("-", "-")
+    assert machine.entry.with_name("rawr.set-aside.2").read_text() == "mine"
 
 
 def test_rollback_to_a_workspace_that_is_gone_says_so(machine: Machine) -> None:

@@ -471,7 +471,8 @@ def test_where_modes_are_not_kept_entries_are_made_and_taken_away_all_the_same(
 
 def test_where_dot_rawr_is_a_file_it_is_named_and_the_remedy_mends_it(machine: Machine) -> None:
     root, dot_rawr = machine.workspace("a"), machine.home / ".rawr"
-    for words, code in ((("activate", root), "OWNER_FILE_UNUSABLE"), (("fallback", "enable"), "POLICY_UNWRITABLE")):
+    # The second finds the name taken under which the first one set the file aside.
+    for words, code in ((("fallback", "enable"), "POLICY_UNWRITABLE"), (("activate", root), "OWNER_FILE_UNUSABLE")):
         dot_rawr.write_text("a file")
         before = machine.tree()
         ran = machine.rawr_install(*words, "--json", env=QUIET)

@@ -298,12 +298,15 @@ def test_a_step_that_fails_leaves_one_of_the_two_and_no_rubbish(machine: Machine
         shutil.rmtree(machine.home)
         shutil.copytree(before, machine.home)
         done = fail_at(machine, words, step, errno)
+        assert not [name for name in os.listdir(manager_file(machine).parent) if name.endswith(".tmp")], step
+        if (step.name, errno) == ("fchmod", "EACCES"):  # a file system that keeps no modes: done without
+            assert (done.code, manager_file(machine).read_bytes()) == (0, new), step
+            continue
         assert manager_file(machine).read_bytes() in (old, new), step
         assert done.code == 1, step
         error = done.json["error"]
         assert (error["code"], error["details"]["repair"]["action"]) == ("MANIFEST_NOT_WRITTEN", "failed"), step
         assert errno in error["message"]
-        assert not [name for name in os.listdir(manager_file(machine).parent) if name.endswith(".tmp")], step
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_its_path(machine: Machine) -> None:
