@@ -2,7 +2,7 @@
 
 ``rawr-install dispatch ...`` is the call that the shell entry makes; it goes to the Python fallback before any
 command-line library is imported. A first Ctrl-C is noted until the program is loaded (the command line then acts on
-it, see :mod:`rawr_install.cli.interrupt`), a second one ends it. So what would be imported first comes after that.
+it, see :mod:`rawr_install.cli.screen.interrupt`), a second one ends it. What would be imported first comes after that.
 """
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum, and rawr waits for it

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
-from rawr_install.cli.terminal import stdout
+from rawr_install.cli.screen.terminal import stdout
 from rawr_install.errors import RawrError
 from rawr_install.events.log import Run
 from rawr_install.report import Line, failure, printable, remedy_text, success, to_text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rawr_install.cli.base import Result, command, group, log
-from rawr_install.cli.terminal import stdout
+from rawr_install.cli.screen.terminal import stdout
 from rawr_install.errors import RawrError, UsageError
 from rawr_install.events.log import Run
 from rawr_install.paths import Paths
@@ -111,7 +111,7 @@ def _look(workspace: str | None, login_shell: bool, named: tuple[str, ...] = ())
 
 
 def _look_closer(facts: Facts) -> Facts:
-    from rawr_install.machine.path_facts import with_paths
+    from rawr_install.machine.probe.path_facts import with_paths
 
     try:
         return with_paths(facts, os.environ)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, show
-from rawr_install.cli.terminal import local_time
+from rawr_install.cli.screen.terminal import local_time
 from rawr_install.ecmascript import unix_ms
 from rawr_install.encoding import well_formed
 from rawr_install.errors import RawrError, os_error_reason

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rawr_install.cli.base import Result, command
-from rawr_install.cli.terminal import local_time, stdout, tilde
+from rawr_install.cli.screen.terminal import local_time, stdout, tilde
 from rawr_install.paths import Paths
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import click
 
 from rawr_install import __version__
-from rawr_install.cli import interrupt
 from rawr_install.cli.base import (
     COMPLETE_VARIABLE,
     Context,
@@ -24,6 +23,7 @@ from rawr_install.cli.base import (
     json_option,
     print_error,
 )
+from rawr_install.cli.screen import interrupt
 from rawr_install.errors import RawrError, UsageError, os_error_reason, unexpected
 
 COMMANDS = {

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import click
 
 from rawr_install.cli.base import LazyGroup, Result, command, group
-from rawr_install.cli.progress import Progress
-from rawr_install.cli.table import table
+from rawr_install.cli.screen.progress import Progress
+from rawr_install.cli.screen.table import table
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import RefusedError
 from rawr_install.paths import Paths

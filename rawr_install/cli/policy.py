@@ -7,7 +7,7 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, group
-from rawr_install.cli.terminal import tilde
+from rawr_install.cli.screen.terminal import tilde
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, is_workspace
 from rawr_install.install import policy
 from rawr_install.machine.ownership import not_yours

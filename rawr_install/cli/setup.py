@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, error_lines, log
-from rawr_install.cli.terminal import tilde
+from rawr_install.cli.screen.terminal import tilde
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.ecmascript import trim
 from rawr_install.errors import RawrError, RefusedError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rawr_install.cli.base import Result, command, group
-from rawr_install.cli.terminal import stdout
+from rawr_install.cli.screen.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import StateError
 from rawr_install.state.status import Status, read_status

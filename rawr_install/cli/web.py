@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from rawr_install.cli.base import Command, Result, command, group, log
-from rawr_install.cli.progress import Progress
-from rawr_install.cli.table import table
+from rawr_install.cli.screen.progress import Progress
+from rawr_install.cli.screen.table import table
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.install import policy
 from rawr_install.plugins import gate, web

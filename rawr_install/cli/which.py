@@ -7,7 +7,7 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, error_lines
-from rawr_install.cli.terminal import stdout
+from rawr_install.cli.screen.terminal import stdout
 
 
 @command(

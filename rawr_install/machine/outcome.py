@@ -18,7 +18,7 @@ from rawr_install.machine.facts import Facts, Folder, PathFacts, Records, distin
 
 
 def after(facts: Facts, changes: Iterable[Change]) -> Facts:
-    """``facts`` once ``changes`` are made; those need :func:`rawr_install.machine.path_facts.with_paths`."""
+    """``facts`` once ``changes`` are made; those need :func:`rawr_install.machine.probe.path_facts.with_paths`."""
     for change in changes:
         facts = _AFTER[change.role](facts, change)
     return facts._replace(records=_records(facts), off_path=_off_path(facts))

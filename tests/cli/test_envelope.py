@@ -11,7 +11,7 @@ import pytest
 
 from rawr_install.cli.base import Context, Result, emit
 from rawr_install.cli.main import COMMANDS, SUMMARIES, main
-from rawr_install.cli.terminal import Terminal
+from rawr_install.cli.screen.terminal import Terminal
 from rawr_install.errors import RawrError
 from rawr_install.report import Finding, Remedy, Span, failure, printable, success, to_json
 from tests.conftest import Machine

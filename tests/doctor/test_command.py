@@ -191,7 +191,7 @@ def test_a_crashing_check_is_a_finding_and_hides_no_other(lab: Lab, monkeypatch:
 
 
 def test_a_crash_while_looking_is_a_finding_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rawr_install.machine.environment.exposed", lambda _places: 1 / 0)
+    monkeypatch.setattr("rawr_install.machine.probe.environment.exposed", lambda _places: 1 / 0)
     assert lab.found() == {"probe.crash": "crash"}
 
 

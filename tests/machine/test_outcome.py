@@ -11,9 +11,9 @@ import pytest
 from rawr_install.errors import RawrError
 from rawr_install.machine.facts import Facts
 from rawr_install.machine.outcome import after, moved_away
-from rawr_install.machine.path_facts import with_paths
 from rawr_install.machine.plan import Plan, Request, plan_activate, plan_install
 from rawr_install.machine.probe import probe
+from rawr_install.machine.probe.path_facts import with_paths
 from rawr_install.paths import Paths
 from tests.conftest import LINK, Machine
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from rawr_install.cli import progress
-from rawr_install.cli.table import table
+from rawr_install.cli.screen import progress
+from rawr_install.cli.screen.table import table
 from rawr_install.plugins import gate
 from tests.conftest import Machine
 from tests.support.plugins import link, make_linkable, make_manager, make_plugin

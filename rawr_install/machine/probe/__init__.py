@@ -6,7 +6,7 @@ here may be hostile, so each read is bounded (64 KiB, 1 MiB for a
 
 :func:`probe` is the doctor's: a part that fails in an unforeseen way is noted in ``Facts.crashes`` and the look goes
 on. :func:`probe_setup` is that of a changing command: it asks for less, and for what a plan is made from
-(:func:`rawr_install.machine.path_facts.with_paths`, which a doctor may add).
+(:func:`rawr_install.machine.probe.path_facts.with_paths`, which a doctor may add).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from rawr_install.dispatch.workspace import Discovery, Owner, cli_path, discover
 from rawr_install.errors import RawrError, os_error_reason
 from rawr_install.files import PATH_FOLDERS, path_folders, read_json, real_path, same_folder
 from rawr_install.machine.entry import Entry, classify
-from rawr_install.machine.environment import read_environment, unwritable
 from rawr_install.machine.facts import (
     Cli,
     Environment,
@@ -37,7 +36,8 @@ from rawr_install.machine.facts import (
     State,
     distinct,
 )
-from rawr_install.machine.path_facts import named_by, with_paths
+from rawr_install.machine.probe.environment import read_environment, unwritable
+from rawr_install.machine.probe.path_facts import named_by, with_paths
 from rawr_install.machine.requirements import requirements
 from rawr_install.machine.toolkit import toolkit_of, version_of_toolkit
 from rawr_install.paths import Paths
