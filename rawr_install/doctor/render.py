@@ -62,6 +62,8 @@ def _now(chain: Chain) -> str:
         return f"rawr runs {chain.entry.path} here, which is not the toolkit's."
     if chain.error:
         return f"rawr fails here: {chain.error.message}"
+    if chain.cli is None:
+        return "Outside every workspace, as here, rawr runs no CLI: it says where you are, and what to do."
     return f"rawr runs {chain.cli} here: {chain.why}."
 
 
