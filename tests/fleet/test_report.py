@@ -21,6 +21,7 @@ HOSTILE = (
     "&lt;b&gt; \u202egnp.exe \u0000\u001b[31m" + "very/long/" * 40,
     "javascript:alert(1) --> ]]> </style></table>",
 )
+LEFT = {"changed": False, "msg": "Change 7 is not the newest any more."}
 ESCAPED = {0x202E: r"\u202e", 0: r"\x00", 0x1B: r"\x1b"}
 
 
@@ -46,12 +47,14 @@ def hosts() -> dict[str, dict[str, Any]]:
         failed = {"failed": True, "code": "GLOBAL_RAWR_MISCONFIGURED", "msg": f"Global rawr: {hostile}"}
         made[names[place * 7]] |= {
             "rawr_checked": checked("dev", bad, **failed),
-            "rawr_failure": {"task": "Ask each user's doctor", "results": [{"item": {"user": "dev"}, **failed}]},
-            "rawr_undone": {"results": [{"item": [{"user": "dev"}], "changed": place % 2 == 0, "data": {}}]},
+            "ansible_failed_task": {"name": "Ask each user's doctor"},
+            "ansible_failed_result": {"results": [{"item": {"user": "dev"}, **failed}]},
+            "rawr_undone": {"results": [{"item": [{"user": "dev"}], **(LEFT if place % 2 else {"changed": True})}]},
         }
     for place, code, message in ((11, "DISK_FULL", "No space left on device."), (12, "FOREIGN_ENTRY", HOSTILE[0])):
         stopped = [{"item": {"user": "dev"}, "failed": True, "code": code, "msg": message}]
-        made[names[place]]["rawr_failure"] = {"task": "Put the entry in place", "results": stopped}
+        made[names[place]]["ansible_failed_task"] = {"name": "Put the entry in place"}
+        made[names[place]]["ansible_failed_result"] = {"results": stopped}
         made[names[place]]["rawr_checked"] = {}
     down = {"item": "", "unreachable": True, "msg": "ssh: connect to host dev-20 port 22: Connection timed out"}
     made[names[20]] = {"rawr_found": {"results": [down]}}

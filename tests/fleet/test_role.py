@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_workspace, snapshot
-from tests.fleet.hosts import Team
+from tests.fleet.hosts import Team, run
 
 pytestmark = pytest.mark.slow
 TRUST = "Trust other users' workspaces"
@@ -35,17 +35,20 @@ def test_one_host_s_users_are_each_set_up_as_themselves(
         pytest.skip("needs root and useradd")
     for host in two.hosts:
         two.link(host, installed)
-        two.workspace(host, "ws")
+    workspace = make_workspace(shared / "ws")
+    run("chown", "-R", "nobody:", workspace)
     become = "ansible_become_method=su ansible_python_interpreter=/usr/bin/python3"
     two.inventory.write_text(f"shared ansible_connection=local {become}\n")
     asked: dict[str, object] = {"rawr_package": "rawr-install", "rawr_users": list(two.users.values())}
-    asked |= {"rawr_workspace": "~/ws", "rawr_activate": True, "rawr_trust": [str(make_workspace(shared / "ws"))]}
-    done = two.play(str(two.site), **asked)
-    assert done.code == 0, done.screen
-    assert done.changed("shared") == [TRUST, ENTRY]
+    asked |= {"rawr_workspace": str(workspace), "rawr_activate": True, "rawr_trust": [str(workspace)]}
+    check = two.play(str(two.site), "--check", "--diff", **asked)
+    done = two.play(str(two.site), "--diff", **asked)
+    assert (check.code, done.code) == (0, 0), check.screen + done.screen
+    assert check.changed("shared") == done.changed("shared") == [TRUST, ENTRY]
+    assert check.diffs("shared") == done.diffs("shared")
     for host, home in two.homes.items():
-        assert two.at(host, "cat ~/.rawr/global-rawr-owner-path") == f"{home}/ws\n"
-        assert two.at(host, "cat ~/.rawr/trusted-workspaces") == f"{shared}/ws\n"
+        assert two.at(host, "cat ~/.rawr/global-rawr-owner-path") == f"{workspace}\n"
+        assert two.at(host, "cat ~/.rawr/trusted-workspaces") == f"{workspace}\n"
         assert {path.stat().st_uid for path in (home / ".rawr").iterdir()} == {home.stat().st_uid}
     doctor = two.play(str(two.site), "--tags", "doctor", **asked)
     assert [each["task"] for each in doctor.of("shared", "ok")] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_a_roll_out_does_what_its_check_says_and_once_is_enough(
         assert check.changed(host) == second.changed(host) == [ENTRY, FALLBACK]
         assert check.diffs(host) == second.diffs(host) != {}
 
-    again = two.play(str(two.site), **different)
+    again = two.play("rollout", **different)
+    assert re.findall(r"changed=(\d+)", again.screen) == ["0", "0"], again.screen
     for host in two.hosts:
         assert again.changed(host) == []
         assert [each["task"] for each in again.of(host, "ok")] == [FIND, CLONE, ENTRY, FALLBACK, DOCTOR]
@@ -87,4 +89,5 @@ def test_a_canary_whose_doctor_fails_is_rolled_back_and_stops_the_roll_out(
     row = two.report()["hosts"]["host00"]
     assert (row["verdict"], row["code"], row["rolledBack"]) == ("unhealthy", "GLOBAL_RAWR_MISCONFIGURED", True)
     assert "path.shadowed" in row["findings"], row
+    assert f"{shadow}/rawr (foreign) comes before" in done.screen.rpartition("Stop the roll-out")[2]
     assert two.report()["hosts"]["host01"]["verdict"] == "waiting"

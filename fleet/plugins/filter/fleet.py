@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 VERDICTS = ("failed", "unhealthy", "unreachable", "absent", "waiting", "warned", "healthy")  # worst first
 STATUSES = ("fail", "crash", "warn", "info")
+SHOWN = ("status", "summary", "remedy")
 
 
 def package(name):
@@ -30,6 +31,13 @@ def package(name):
     raise AnsibleFilterError(f"rawr_package: {name} is not a requirement of rawr-install, nor a wheel or a folder here")
 
 
+def toolkits(found, installed):
+    """Each user's toolkit: as it was found, or as it stands there since it was installed."""
+    told = [each for step in (found, installed) for each in step.get("results", []) if "path" in each]
+    keys = ("user", "home", "path", "executable", "version", "satisfied")
+    return list({each["user"]: {key: each[key] for key in keys} for each in told}.values())
+
+
 def fleet(hosts, hostvars):
     """A row for each host and user, worst first, and the checks that found something, the most serious first."""
     rows = [row for host in hosts for row in _rows(host, hostvars[host])]
@@ -43,16 +51,17 @@ def fleet(hosts, hostvars):
 
 def _rows(host, known):
     """A row for each user of one host, by what each step's results say of that user."""
-    steps = {name: _by_user(known.get(name)) for name in ("rawr_found", "rawr_checked", "rawr_undone", "rawr_failure")}
-    task = (known.get("rawr_failure") or {}).get("task")
-    users = sorted({user for step in steps.values() for user in step}) or [""]
-    return [_row(host, user, task, *(step.get(user, {}) for step in steps.values())) for user in users]
+    task = (known.get("ansible_failed_task") or {}).get("name")  # this and the next as a rescued block leaves them
+    steps = ("rawr_found", "rawr_checked", "rawr_undone", "ansible_failed_result")
+    told = [_by_user(known.get(step) or {}) for step in steps]
+    users = sorted({user for step in told for user in step}) or [""]
+    return [_row(host, user, task, *(step.get(user, {}) for step in told)) for user in users]
 
 
 def _by_user(step):
-    """A looped task's results by the user that each is about: the module's own word, else the loop's item."""
+    """A task's results by the user that each is about: the module's own word, else the loop's item."""
     told = {}
-    for result in (step or {}).get("results", []):
+    for result in step.get("results", [step] if step else []):
         item = result.get("item", "")
         item = item[0] if isinstance(item, (list, tuple)) else item
         told[result.get("user") or (item if isinstance(item, str) else item["user"])] = result
@@ -61,12 +70,12 @@ def _by_user(step):
 
 def _row(host, user, task, found, checked, undone, stopped):
     """One user of one host: the verdict, why, and what each check found."""
+    stopped = stopped if stopped.get("failed") else {}
     told = (checked.get("data") or {}).get("findings", [])
-    findings = {each["id"]: _told(each) for each in told if each["status"] in STATUSES}
+    findings = {each["id"]: {key: each[key] for key in SHOWN} for each in told if each["status"] in STATUSES}
     verdict = _verdict(found, checked, stopped, findings)
-    reason = found if verdict == "unreachable" else stopped
-    message = "rawr-install is not installed." if verdict == "absent" else reason.get("msg")
-    worst = min(findings.values(), key=_rank)["summary"] if findings else message or ""
+    reason = {"unreachable": found, "absent": {"msg": "rawr-install is not installed."}}.get(verdict, stopped)
+    worst = min(findings.values(), key=_rank)["summary"] if findings else reason.get("msg", "")
     return {
         "host": host,
         "user": user,
@@ -75,15 +84,12 @@ def _row(host, user, task, found, checked, undone, stopped):
         "why": worst.partition("\n")[0],
         "task": task if stopped else None,
         "code": reason.get("code"),
-        "message": message,
+        "message": reason.get("msg"),
         "asked": "data" in checked,
-        "rolledBack": undone.get("changed") if "data" in undone else None,
+        "rolledBack": None if undone.get("skipped") else undone.get("changed"),
+        "leftBecause": None if undone.get("skipped") else undone.get("msg"),
         "findings": findings,
     }
-
-
-def _told(finding):
-    return {key: finding[key] for key in ("status", "summary", "remedy")}
 
 
 def _rank(finding):
@@ -116,4 +122,4 @@ class FilterModule:
     """Ansible's door to these."""
 
     def filters(self):
-        return {"package": package, "fleet": fleet, "as_html": as_html}
+        return {"package": package, "toolkits": toolkits, "fleet": fleet, "as_html": as_html}

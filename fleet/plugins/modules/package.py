@@ -71,16 +71,15 @@ code:
 import json  # noqa: E402 - Ansible wants the documentation first
 import os  # noqa: E402
 import pwd  # noqa: E402
+import shlex  # noqa: E402
 import shutil  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.rawr.toolkit.plugins.module_utils.toolkit import Toolkit  # noqa: E402
 
-OLDEST = (3, 11)
 COMMANDS = ("rawr-install", "rawr")
 MARKS = {"pipx": "pipx_metadata.json", "uv": "uv-receipt.toml"}  # what each leaves in an environment that it made
-BIN = os.path.expanduser("~/.local/bin")
-SHARE = os.path.expanduser("~/.local/share/rawr-install")
+BIN, SHARE = map(os.path.expanduser, ("~/.local/bin", "~/.local/share/rawr-install"))
 VENV = os.path.join(SHARE, "venv")
 # Run by the toolkit's own Python, whose environment has `packaging`.
 JUDGE = """
@@ -101,11 +100,10 @@ def look(module):
     """The toolkit that is there: its executable, environment and version, and whether that is what is asked for."""
     toolkit = Toolkit(module)
     prefix = os.path.dirname(os.path.dirname(os.path.realpath(toolkit.executable))) if toolkit.executable else ""
-    version, satisfied, python = None, False, os.path.join(prefix, "bin/python")
-    if prefix and os.path.exists(python):
-        argv = [python, "-I", "-c", JUDGE, module.params["requirement"] or "rawr-install"]
-        code, out, _ = module.run_command(argv)
-        version, satisfied = json.loads(out) if code == 0 else (None, False)
+    python = os.path.join(prefix, "bin/python")
+    argv = [python, "-I", "-c", JUDGE, module.params["requirement"] or "rawr-install"]
+    code, out, _ = module.run_command(argv) if prefix and os.path.exists(python) else (1, "", "")
+    version, satisfied = json.loads(out) if code == 0 else (None, False)
     return {
         "user": pwd.getpwuid(os.getuid()).pw_name,
         "home": toolkit.home,
@@ -130,10 +128,10 @@ def installer(module, found):
 def new_enough_python(module):
     """The first Python that can run the toolkit, the host's own ``python3`` before others."""
     seen, ask = [], "import sys; print(*sys.version_info[:2])"
-    for name in ["python3"] + [f"python3.{minor}" for minor in range(20, OLDEST[1] - 1, -1)]:
+    for name in ["python3", *(f"python3.{minor}" for minor in range(20, 10, -1))]:
         path = module.get_bin_path(name, opt_dirs=[BIN])
         code, out, _ = module.run_command([path, "-c", ask]) if path else (1, "", "")
-        if code == 0 and tuple(map(int, out.split())) >= OLDEST:
+        if code == 0 and tuple(map(int, out.split())) >= (3, 11):
             return path
         seen += [f"{path} is {out.strip().replace(' ', '.')}"] if code == 0 else []
     told = f"rawr-install needs Python 3.11 or newer; on this host {', '.join(seen) or 'there is none'}."
@@ -145,15 +143,14 @@ def run(module, program, *argv):
     path = module.get_bin_path(program, opt_dirs=[BIN])
     code, out, err = module.run_command([path, *argv]) if path else (1, "", f"there is no {program} on this host")
     if code != 0:
-        said = (err or out).strip()[-800:]
-        module.fail_json(msg=f"{' '.join([program, *argv[:2]])} failed: {said}", code="PACKAGE_FAILED")
+        told = f"{' '.join([program, *argv[:2]])} failed: {(err or out).strip()[-800:]}"
+        module.fail_json(msg=told, code="PACKAGE_FAILED")
 
 
 def commands(found, ours):
     """Those of the two commands in ``~/.local/bin`` that lead to the toolkit which is there, or (not ours) do not."""
-    paths = [os.path.join(BIN, name) for name in COMMANDS]
-    leads = {path: os.path.realpath(path).startswith(found["prefix"] + os.sep) for path in paths}
-    return [path for path in paths if os.path.lexists(path) and leads[path] == ours]
+    paths = [path for path in (os.path.join(BIN, name) for name in COMMANDS) if os.path.lexists(path)]
+    return [path for path in paths if os.path.realpath(path).startswith(found["prefix"] + os.sep) == ours]
 
 
 def install(module, found, by):
@@ -161,31 +158,29 @@ def install(module, found, by):
     source = module.params["source"] or ""
     target = source if source.endswith(".whl") else module.params["requirement"]
     offline = ["--no-index", "--find-links", source] if os.path.isdir(source) else []
-    if by == "uv":
+    if by == "uv":  # which finds or fetches a Python by itself
         again = ["--reinstall-package", "rawr-install"]
-        run(module, "uv", "tool", "install", "--python", ">=3.11", *again, *offline, target)
-        return
+        return run(module, "uv", "tool", "install", "--python", ">=3.11", *again, *offline, target)
     python = new_enough_python(module)
     if by == "pipx":
         options = ["--force"] if found["executable"] else []
-        options += ["--pip-args", " ".join(offline)] if offline else []
-        run(module, "pipx", "install", "--python", python, *options, target)
-        return
+        options += ["--pip-args", shlex.join(offline)] if offline else []
+        return run(module, "pipx", "install", "--python", python, *options, target)
     run(module, python, "-m", "venv", *([] if found["version"] else ["--clear"]), VENV)
     run(module, os.path.join(VENV, "bin/python"), "-m", "pip", "install", "--upgrade", *offline, target)
     os.makedirs(BIN, exist_ok=True)
     for name in COMMANDS:
         if not os.path.lexists(os.path.join(BIN, name)):
             os.symlink(os.path.join(VENV, "bin", name), os.path.join(BIN, name))
+    return None
 
 
 def remove(module, found, by):
     """Remove what ``by`` has installed, and the wheels that it was installed from."""
-    if by == "venv":
-        for path in commands(found, ours=True):
-            os.unlink(path)
-    else:
+    if by != "venv":
         run(module, by, *(["tool"] if by == "uv" else []), "uninstall", "rawr-install")
+    for path in commands(found, ours=True):
+        os.unlink(path)
     shutil.rmtree(SHARE, ignore_errors=True)
 
 
@@ -201,7 +196,7 @@ def main():
         told = f"{found['executable']} ({before}; asked for: {wanted or 'absent'})"
         told += " was put there by something else than pipx, uv or this role, so it is left alone."
         module.fail_json(msg=told, code="OTHER_INSTALLER")
-    if changed and present and by != "uv":  # which finds or fetches a Python by itself
+    if changed and present and by != "uv":
         new_enough_python(module)
     foreign = commands(found, ours=False) if by in MARKS and found["executable"] else []
     if foreign:  # an upgrade or a removal by uv, or by pipx with --force, takes what it finds in its commands' places

@@ -30,6 +30,11 @@ options:
   awaits:
     description: A path that an earlier task makes; where it is missing in check mode, the plan counts as a change.
     type: path
+  trusting:
+    description: Places that an earlier task grants, which in check mode it has not.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Asks for the plan alone.
@@ -76,6 +81,7 @@ SPEC = {
     "reads": {"type": "bool", "default": False},
     "newest": {"type": "int"},
     "awaits": {"type": "path"},
+    "trusting": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -114,6 +120,10 @@ def main():
         module.exit_json(changed=False, data=toolkit.get(*map(os.path.expanduser, module.params["argv"])))
     if module.check_mode and awaits and not os.path.exists(awaits):
         module.exit_json(changed=True, data={}, diff={"prepared": f"once {awaits} is there\n"})
+    if module.check_mode:
+        places = [os.path.realpath(os.path.expanduser(place)) for place in module.params["trusting"]]
+        granted = [os.environ.get("RAWR_TRUSTED_WORKSPACES", ""), *places]
+        module.run_command_environ_update["RAWR_TRUSTED_WORKSPACES"] = ":".join(filter(None, granted))
     if newest is not None:
         records = toolkit.get("history")["records"]
         if not records or records[-1]["id"] != newest:
