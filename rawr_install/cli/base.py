@@ -298,6 +298,7 @@ def print_error(error: RawrError) -> None:
 
 
 def error_lines(error: RawrError) -> list[str]:
-    """An error in words: what was looked at, then the way out."""
-    way_out = remedy_text(error)
-    return [f"rawr: {error.message} [{error.code}]", *([f"  try: {way_out}"] if way_out else [])]
+    """An error in words: what was looked at, then the way out, or one of several."""
+    first, *more = remedy_text(error).split("\nor ")
+    ways = [f"  try: {first}", *(f"   or {way}" for way in more)] if first else []
+    return [f"rawr: {error.message} [{error.code}]", *ways]

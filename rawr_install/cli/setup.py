@@ -28,7 +28,7 @@ from rawr_install.machine.requirements import (
     startable,
 )
 from rawr_install.paths import Paths
-from rawr_install.report import to_json
+from rawr_install.report import command_line, to_json
 
 UNDO = "To undo: rawr-install rollback"
 
@@ -273,7 +273,7 @@ def _install_deps(root: str, dry_run: bool) -> str:
 def _deps_failed(root: str, outcome: Result) -> RawrError:
     missing = startable(os.environ) is None
     why = "Bun is not on PATH to install its dependencies" if missing else "installing its dependencies failed"
-    then = f"in {root}: {' '.join(INSTALL_COMMAND)}"
+    then = f"in {command_line((root,))}: {' '.join(INSTALL_COMMAND)}"
     return RawrError(
         f"{root} is the owner now, but {why}.",
         code="INSTALL_DEPS_FAILED",

@@ -46,10 +46,12 @@ def named_workspace(named: str) -> str:
     if root and is_workspace(root):
         return root
     above = next((folder for folder in folders_up(root) if is_workspace(folder)), None) if root else None
+    from rawr_install.report import command_line  # an error may cost an import
+
     raise UsageError(
         f"{root or repr(named)} is not a workspace: it needs a package.json file and a plugins folder.",
         code="NOT_A_WORKSPACE",
-        hint=f"name the workspace's root: {above}" if above else "name the root folder of a workspace",
+        hint=f"name the workspace's root: {command_line((above,))}" if above else "name the root folder of a workspace",
     )
 
 

@@ -116,7 +116,7 @@ def _not_written(path: str, error: Exception) -> RawrError:
     return RawrError(
         f"The plugin manager manifest {path} could not be replaced ({reason}).",
         code="MANIFEST_NOT_WRITTEN",
-        hint=f"make {os.path.dirname(path)} writable for you, then repair again",
+        hint=f"make {command_line((os.path.dirname(path),))} writable for you, then repair again",
     )
 
 

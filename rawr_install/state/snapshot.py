@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import stat
 from collections.abc import Callable
 from typing import TypeVar
@@ -144,5 +145,7 @@ def _read_all(fd: int, size: int) -> bytes:
 def unreadable(path: str, reason: str) -> StateUnreadableError:
     """The error for a state file that is there and cannot be read."""
     return StateUnreadableError(
-        f"{path} cannot be read ({reason}).", hint=f"look at it with: ls -ld '{path}'", details={"path": path}
+        f"{path} cannot be read ({reason}).",
+        hint=f"look at it with: ls -ld {shlex.quote(path)}",
+        details={"path": path},
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rawr_install.cli.base import Context, Result, emit
+from rawr_install.cli.base import Context, Result, emit, error_lines
 from rawr_install.cli.main import COMMANDS, SUMMARIES, main
 from rawr_install.cli.screen.terminal import Terminal
 from rawr_install.errors import RawrError
@@ -95,6 +95,11 @@ def test_an_error_for_people_names_the_code_and_the_way_out(capsys: pytest.Captu
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "rawr: The entry at /x\\x1b[2J is foreign. [FOREIGN_ENTRY]\n  try: rawr-install 'x y'\n"
+    assert error_lines(RawrError("It is so.", code="X", hint="do this\nor that")) == [
+        "rawr: It is so. [X]",
+        "  try: do this",
+        "   or that",
+    ]
 
 
 def test_envelopes_have_the_wire_shape() -> None:
