@@ -58,7 +58,7 @@ def test_the_machine_is_as_it_was(lab: Lab) -> None:
 
 
 def test_outside_every_workspace_the_sentence_says_that_nothing_is_run(lab: Lab) -> None:
-    assert lab.machine.rawr_install("install").code == 0
+    assert lab.machine.rawr_install("install", "--mode", "shim", "--force").code == 0
     lab.cwd = lab.machine.home
     said = " ".join(lab.doctor().out.split())
     assert "Outside every workspace, as here, rawr runs no CLI: it says where you are, and what to do. command" in said
