@@ -62,6 +62,12 @@ def test_outside_every_workspace_the_sentence_says_that_nothing_is_run(lab: Lab)
     lab.cwd = lab.machine.home
     said = " ".join(lab.doctor().out.split())
     assert "Outside every workspace, as here, rawr runs no CLI: it says where you are, and what to do. command" in said
+    alike = lab.home / "alike"
+    (alike / "plugins").mkdir(parents=True)
+    (alike / "package.json").write_text("{}")
+    lab.cwd = alike
+    said = " ".join(lab.doctor().out.split())
+    assert f"rawr runs no CLI here: {alike} looks like a workspace, but has no apps/cli/bin/run.js. command" in said
 
 
 # -- options -----------------------------------------------------------------------
