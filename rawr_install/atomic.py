@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from rawr_install.files import close_quietly
 
 # What a file system says that does not know the request (Apple's SMB and FUSE among them).
 _NO_SUCH_REQUEST = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
 
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
 
 def temporary_name(path: str) -> str:
     """A fresh name beside ``path`` for a file on its way to becoming ``path``."""
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -38,14 +41,14 @@ def stage_file(
     Without a ``mode`` the umask decides. ``owner`` (user, group) is kept as far as we may give files away.
     """
     name = temporary_name(path)
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
+    # What will be another's is readable to nobody until it is theirs.
+    private = owner is not None and owner != (os.geteuid(), os.getegid())
+    fd = os.open(name, _MAKE, 0o666 if mode is None else 0o600 if private else mode)
     try:
         try:
             write_all(fd, data)
-            if owner is not None:
-                _give(fd, owner)
             if mode is not None:
-                _set_mode(fd, mode)  # last: fchown(2) clears bits
+                _settle(fd, mode, owner)
             if durable:
                 sync(fd)
         finally:
@@ -56,20 +59,20 @@ def stage_file(
     return name
 
 
-def _give(fd: int, owner: tuple[int, int]) -> None:
+def _settle(fd: int, mode: int, owner: tuple[int, int] | None) -> None:
     made = os.fstat(fd)
-    if (made.st_uid, made.st_gid) != owner:
+    settled = stat.S_IMODE(made.st_mode) == mode
+    if owner is not None and (made.st_uid, made.st_gid) != owner:
+        settled = False  # fchown(2) clears bits
         try:
             os.fchown(fd, *owner)
         except PermissionError:
             pass  # only root gives files away
-
-
-def _set_mode(fd: int, mode: int) -> None:
-    try:
-        os.fchmod(fd, mode)
-    except PermissionError:
-        pass  # EPERM on a file of one's own: FAT and the like keep no modes
+    if not settled:
+        try:
+            os.fchmod(fd, mode)
+        except PermissionError:
+            pass  # EPERM on a file of one's own: FAT and the like keep no modes
 
 
 def stage_link(path: str, target: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rawr_install import atomic as durable
+from tests.state.conftest import needs_root
 from tests.support.steps import MUTATING, lost_in_a_power_cut, need_strace, steps_of
 
 
@@ -109,22 +110,36 @@ def test_every_byte_is_written_where_write_takes_only_some(tmp_path: Path) -> No
     assert bytes(received) == data
 
 
-def test_while_it_is_written_a_file_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    chmod = os.fchmod
-
-    def watched(fd: int, mode: int) -> None:
-        seen.append(os.fstat(fd).st_mode & 0o777)
-        chmod(fd, mode)
-
-    monkeypatch.setattr(os, "fchmod", watched)
-    old = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o077])
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
+def test_while_it_is_written_a_file_is_for_those_who_may_read_it_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, mode: int
+) -> None:
+    seen, look = [], os.fstat
+    monkeypatch.setattr(os, "fstat", lambda fd: seen.append(look(fd).st_mode & 0o777) or look(fd))
+    old = os.umask(umask)
     try:
-        durable.write_file(str(tmp_path / "file"), b"secret")
+        durable.write_file(str(tmp_path / "file"), b"secret", mode)
     finally:
         os.umask(old)
-    assert seen == [0o600]
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+    assert seen == [mode & ~umask]
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+@needs_root
+def test_until_it_is_given_to_another_a_file_is_for_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, give = [], os.fchown
+
+    def watched(fd: int, user: int, group: int) -> None:
+        seen.append(os.fstat(fd).st_mode & 0o777)
+        give(fd, user, group)
+
+    monkeypatch.setattr(os, "fchown", watched)
+    staged = Path(durable.stage_file(str(tmp_path / "file"), b"secret", 0o660, owner=(12345, 12346)))
+    info = staged.stat()
+    assert (seen, info.st_mode & 0o777, info.st_uid, info.st_gid) == ([0o600], 0o660, 12345, 12346)
 
 
 def test_what_somebody_put_at_the_temporary_name_is_not_written_through(

@@ -45,6 +45,7 @@ class FairLock:
         self.path = os.path.join(directory.path, "state.guard")
         self.mutex = threading.RLock()
         self.fd = -1
+        self._locked: Identity = (0, 0)  # the file that the descriptor leads to
         self._waiter: _Waiter | None = None
 
     def enter_at_once(self) -> bool:
@@ -108,7 +109,8 @@ class FairLock:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             close_noted(fd)
             raise Unavailable(f"{self.path}: not a regular file")
-        self.directory.hand_over(fd)
+        info = self.directory.hand_over(fd)
+        self._locked = (info.st_dev, info.st_ino)
         return fd
 
     def _open_either_way(self) -> int:
@@ -119,9 +121,10 @@ class FairLock:
 
     def _is_current(self) -> bool:
         try:
-            return os.path.samestat(os.lstat(self.path), os.fstat(self.fd))
+            info = os.lstat(self.path)
         except OSError:
             return False
+        return (info.st_dev, info.st_ino) == self._locked
 
 
 _known: dict[str, FairLock] = {}

@@ -137,6 +137,8 @@ def _version(info: os.stat_result) -> tuple[int, ...]:
 
 def _read_all(fd: int, size: int) -> bytes:
     data = os.read(fd, size + 1)
+    if len(data) == size:  # one more was asked for: that is the end
+        return data
     while more := os.read(fd, 1 << 16):
         data += more
     return data

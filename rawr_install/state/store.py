@@ -220,7 +220,7 @@ class _Work:
     def __init__(self, path: str, mutator: RepoStateMutator) -> None:
         self.path = path
         self.mutator = mutator
-        self.state = default_repo_state()
+        self.state: RepoState
         self.read: bytes | None = None
         self.written = b""
 

@@ -30,15 +30,16 @@ _MOST_AHEAD = 60.0  # seconds; a time stamp further in the future tells no age, 
 class Watch:
     """The lease that stands in the way, over time. All times in seconds."""
 
+    foreign_host = ""  # of a lease that is not of this kernel
+    _same: tuple[object, ...] = ()
+    _is_open: bool | None = None
+    _looked = _steady = _age = 0.0
+    _ahead: float | None = None
+
     def __init__(self, directory: Directory, stale_age: float = 60.0, grace_period: float = GRACE_PERIOD) -> None:
         self.directory = directory
         self.stale_age = stale_age
         self.grace_period = grace_period
-        self.foreign_host = ""  # of a lease that is not of this kernel
-        self._same: tuple[object, ...] = ()
-        self._is_open: bool | None = None
-        self._looked = self._steady = self._age = 0.0
-        self._ahead: float | None = None
 
     def read(self) -> Holder | None:
         """The lease that stands there now; the caller closes it."""
