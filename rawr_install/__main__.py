@@ -71,7 +71,10 @@ def _run_command(argv: "Sequence[str]") -> int:
         from rawr_install.cli.main import main as run_command
     except (ImportError, OSError) as error:
         return _damaged(error, "--json" in argv)
-    return run_command(argv)
+    try:
+        return run_command(argv)
+    finally:
+        gc.freeze()  # else Python's end looks through all of it, which costs another tenth
 
 
 def _damaged(error: Exception, json: bool) -> int:

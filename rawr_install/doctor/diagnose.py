@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from rawr_install.doctor.checks import CHECKS, Check
 from rawr_install.doctor.checks.registry import Found
-from rawr_install.doctor.checks.remedies import Way, both
+from rawr_install.doctor.checks.remedies import Way, both, steps
 from rawr_install.doctor.verdict import reason
 from rawr_install.errors import UsageError, os_error_in_words
+from rawr_install.machine.entry import LINK
 from rawr_install.machine.facts import Facts
 from rawr_install.report import Finding, Remedy
 
@@ -23,9 +24,10 @@ QUIET = ("ok", "skip")
 _RANK = {status: rank for rank, status in enumerate(("crash", "fail", "warn", "info", "skip", "ok"))}
 _TOLD = ("crash", "fail", "warn")
 _TRUST = ("workspace.untrusted", "workspace.writable")
+_FOLDER = "project.untrusted"
 _STOPS = ("home.not-writable", "receipt.unreadable", "history.unreadable")
 # What stops commands that mend other things.
-_FIRST = (*_TRUST, *_STOPS)
+_FIRST = (*_TRUST, _FOLDER, *_STOPS)
 
 
 class Report(NamedTuple):
@@ -97,10 +99,6 @@ def _ask(check: Check, facts: Facts, verdict: str) -> Found | None:
 
 def _way_out(facts: Facts, check_id: str, found: Mapping[str, Found]) -> Way | None:
     """The first way that would help; where something has to be done before any can be run, the words that say so."""
-    command = next((way for way in found[check_id].ways if way.argv), None)
-    stopped = command and check_id not in (*_TRUST, *_STOPS) and _stopped_by(facts, command, found)
-    if stopped:
-        return Way(f"first see to {stopped}")
     try:
         ways = (_helps(facts, check_id, each, found) for each in _after_policy(check_id, found))
         way = next(filter(None, ways), None)
@@ -111,42 +109,48 @@ def _way_out(facts: Facts, check_id: str, found: Mapping[str, Found]) -> Way | N
     theirs = check_id.startswith("bun.") or (facts.instance and way and facts.instance.root in way.text)
     if way and untrusted and theirs and check_id not in _TRUST:
         return Way(f"first see to {untrusted}")
-    return way and way._replace(fixable=way.fixable and not untrusted)
+    return way and way._replace(fixable=way.fixable and not untrusted and _FOLDER not in found)
 
 
-def _stopped_by(facts: Facts, way: Way, found: Mapping[str, Found]) -> str | None:
-    """The finding that has to be seen to before the command can succeed."""
-    root = facts.instance.root if facts.instance else "\0"
-    in_home = any(facts.home in word for word in way.argv)
-    stops = {
-        **dict.fromkeys(_TRUST, any(root in word for word in way.argv)),
-        "home.not-writable": _changes_machine(way) or in_home,
-        "state.not-writable": way.argv[:2] == ("rawr-install", "state"),
-        **dict.fromkeys(("receipt.unreadable", "history.unreadable"), _changes_machine(way)),
-    }
-    return next((check_id for check_id, stopped in stops.items() if stopped and check_id in found), None)
+def _obstacles(facts: Facts, step: tuple[str, ...]) -> Iterator[str]:
+    """The checks whose finding would stop one command."""
+    about_root = facts.instance is not None and any(facts.instance.root in word for word in step)
+    ours = step[0] == "rawr-install"
+    if about_root:
+        yield from _TRUST
+    if ours and (about_root or LINK in step):
+        yield _FOLDER
+    if _changes_machine(step) or any(facts.home in word for word in step):
+        yield "home.not-writable"
+    if _changes_machine(step):
+        yield from ("receipt.unreadable", "history.unreadable")
+    elif ours:
+        yield "state.not-writable"
 
 
 def _after_policy(check_id: str, found: Mapping[str, Found]) -> Iterator[Way]:
     """The ways out of a finding, those that need it preceded by what lets the toolkit change anything again."""
     policy = found.get("policy.writable")
     for way in found[check_id].ways:
-        if policy and _changes_machine(way):
+        if policy and any(map(_changes_machine, steps(way.argv))):
             first = policy.ways[0]
             yield both(first, way) if first.argv else Way("first see to policy.writable")
         else:
             yield way
 
 
-def _changes_machine(way: Way) -> bool:
-    return way.argv[:1] == ("rawr-install",) and way.argv[1] != "state"
+def _changes_machine(step: tuple[str, ...]) -> bool:
+    return step[0] == "rawr-install" and step[1] != "state"
 
 
 def _helps(facts: Facts, check_id: str, way: Way, before: Mapping[str, Found], then: bool = True) -> Way | None:
     """The way, where it would leave nothing of its finding and bring no other failure; or with one that mends that.
 
-    None where neither is so.
+    Words that say what comes first, where its commands would be stopped; None where none of these is so.
     """
+    obstacles = (each for step in steps(way.argv) for each in _obstacles(facts, step) if each in before)
+    if check_id not in _FIRST and (first := next(obstacles, None)):
+        return Way(f"first see to {first}")
     if way.effect is None:
         return way
     after = way.effect(facts)
@@ -160,8 +164,7 @@ def _helps(facts: Facts, check_id: str, way: Way, before: Mapping[str, Found], t
         return way
     nexts = found[failed.pop()].ways if then and len(failed) == 1 and not way.later else ()
     return next(
-        (both(way, each) for each in nexts if each.argv and _helps(facts, check_id, both(way, each), before, False)),
-        None,
+        filter(None, (_helps(facts, check_id, both(way, each), before, False) for each in nexts if each.argv)), None
     )
 
 

@@ -74,4 +74,6 @@ def _about_shim(facts: Facts, instance: Instance) -> str:
         return "workspace.variable"
     if instance.shim_runs != instance.root:
         return "entry.other-instance"
+    if facts.unsafe_folder and facts.runs_here:
+        return "project.untrusted"
     return "" if instance.trusted else "workspace.untrusted"

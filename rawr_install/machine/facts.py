@@ -174,7 +174,8 @@ class Environment(NamedTuple):
     the folders that a Mac's login shells have on PATH whatever else they read;
     ``foreign_files``: those of the files that Bun loads here that belong to another user, and no grant covers;
     ``cached_toolkits``: shell entries of ours whose toolkit lies in a cache;
-    ``unchangeable``: why the toolkit can change nothing here, in a sentence, and what to do; None where it can.
+    ``unchangeable``: why the toolkit can change nothing here, in a sentence, and what to do; None where it can;
+    ``unsafe_folder``: why others decide what a program started in the current folder loads, in a sentence.
     """
 
     pnpm_shims: tuple[str, ...] = ()
@@ -188,6 +189,7 @@ class Environment(NamedTuple):
     foreign_files: tuple[str, ...] = ()
     cached_toolkits: tuple[str, ...] = ()
     private_by: str = ""
+    unsafe_folder: str = ""
 
 
 class Problem(NamedTuple):
@@ -264,6 +266,19 @@ class Facts(NamedTuple):
     def command(self) -> Entry | None:
         """The entry that a shell with this PATH would run."""
         return next((entry for entry in self.entries if entry.executable), None)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether our shell entry would run the instance from the current folder."""
+        source = self.instance.source if self.instance else "owner"
+        return bool(self.environment.fallback) if source == "owner" else source != "--workspace"
+
+    @property
+    def unsafe_folder(self) -> str:
+        """Why others decide what is loaded here, in a sentence; "" where a grant for the instance would end that too."""
+        here = self.instance
+        within = here and not here.trusted and f"{self.cwd}/".startswith(f"{here.root}/")
+        return "" if within else self.environment.unsafe_folder
 
     @property
     def installed_mode(self) -> str | None:

@@ -39,7 +39,7 @@ MACHINES = st.fixed_dictionaries(
         "workspace": st.sampled_from(
             ["good", "good", "good", "writable", "foreign", "corrupt", "abandoned", "dependencies", "no bun"]
         ),
-        "cwd": st.sampled_from(["ws", "ws", "ws", "below", "other", "home"]),
+        "cwd": st.sampled_from(["ws", "ws", "ws", "below", "other", "home", "theirs", "sticky"]),
         "variable": st.sampled_from(["", "", "", "", "other", "home"]),
         "pnpm": st.sets(st.sampled_from(["Library/pnpm", ".local/share/pnpm"])).map(sorted),
         "set aside": st.booleans(),
@@ -98,7 +98,13 @@ def build(folder: Path, made: dict[str, Any]) -> Lab:
         lab.machine.own(owners.get(made["owner"], f"{lab.ws}\n{other}"))
     break_policy(lab, made["policy"])
     break_workspace(lab, made["cli"], made["workspace"])
-    lab.cwd = {"below": lab.ws / "plugins", "other": other, "home": lab.home}.get(made["cwd"], lab.ws)
+    theirs, sticky = lab.ws / "theirs", lab.machine.folder / "sticky"
+    for folder in (theirs, sticky):
+        folder.mkdir()
+    os.chown(theirs, 12345, -1)
+    sticky.chmod(0o1777)
+    places = {"below": lab.ws / "plugins", "other": other, "home": lab.home, "theirs": theirs, "sticky": sticky}
+    lab.cwd = places.get(made["cwd"], lab.ws)
     if made["variable"]:
         lab.machine.env["RAWR_WORKSPACE_ROOT"] = str(lab.machine.folder / made["variable"])
     if made["dot_env"]:
@@ -201,8 +207,8 @@ def check_remedies(lab: Lab) -> None:
 def check_fixes(lab: Lab) -> None:
     with put_back(lab):
         ran = lab.doctor("--fix", "--json")
-        if not ran.json["ok"] and ran.json["error"]["code"].startswith("WORKSPACE_"):
-            return  # nothing is changed for a workspace that others can change
+        if not ran.json["ok"] and ran.json["error"]["code"].startswith(("WORKSPACE_", "CWD_")):
+            return  # nothing is changed where others can change what runs
         report = document(ran)
         note(f"{report.get('fixes')}")
         left = found_in(report)
@@ -215,7 +221,8 @@ def check_the_sentence(lab: Lab) -> None:
     """What the text says that rawr does here is what a shell makes of it."""
     text = " ".join(lab.doctor().out.split("\n\n")[0].split("\n")[1:])
     said = text.partition(" command   ")[0]
-    ran = lab.machine.run("/bin/sh", "-c", "rawr x", cwd=lab.cwd)
+    # Not sh, which may be dash: where the interpreter of the first one is missing, that goes on to the next on PATH.
+    ran = lab.machine.run("/bin/bash", "-c", "rawr x", cwd=lab.cwd)
     note(f"{said!r} but {ran}")
     if ran.out.startswith("workspace "):
         assert f"rawr runs {lab.machine.folder}/{ran.out.split()[1]}/apps/cli/bin/run.js here" in said

@@ -627,6 +627,35 @@ def what_bun_loads_here_is_another_users(lab: Lab) -> None:
         os.chown(lab.cwd / name, 12345, -1)
 
 
+@situation(project__untrusted="fail")
+def our_shell_entry_runs_nothing_in_another_users_folder(lab: Lab) -> None:
+    use_shell_entry(lab)
+    stand_in_another_users_folder(lab)
+
+
+@situation(project__untrusted="warn", owner__empty="warn", fallback__bad_owner="warn")
+def a_link_runs_in_another_users_folder(lab: Lab) -> None:
+    stand_in_another_users_folder(lab)
+    lab.machine.owner_file.write_bytes(b"")
+    (lab.home / ".rawr/global-owner-fallback").write_text("enabled\n")
+
+
+@situation(project__untrusted="info", entry__missing="fail")
+def we_stand_in_a_sticky_folder_outside_workspaces(lab: Lab) -> None:
+    lab.cwd = lab.machine.folder / "shared"
+    lab.cwd.mkdir()
+    lab.cwd.chmod(0o1777)
+    use_shell_entry(lab)
+    lab.machine.entry.unlink()
+
+
+def stand_in_another_users_folder(lab: Lab) -> None:
+    """A folder of theirs below the user's own workspace."""
+    lab.cwd = lab.ws / "theirs"
+    lab.cwd.mkdir()
+    os.chown(lab.cwd, 12345, -1)
+
+
 @situation(mends="entry.outdated", entry__outdated="warn")
 def our_shell_entry_is_an_older_copy(lab: Lab) -> None:
     use_shell_entry(lab)

@@ -7,7 +7,6 @@ characters are escaped, and colours are added where they can be seen.
 
 from __future__ import annotations
 
-import locale
 import os
 import sys
 from datetime import datetime
@@ -29,6 +28,8 @@ class Terminal(NamedTuple):
     @property
     def unicode(self) -> bool:
         """Whether it can show more than ASCII for sure: Python may run in UTF-8 where the terminal does not."""
+        import locale  # few commands draw
+
         return all(name.lower().startswith("utf") for name in (self.encoding, locale.getencoding()))
 
     def show(self, line: Line) -> str:

@@ -69,6 +69,17 @@ listed(
 )
 
 
+@check("project.untrusted", "the current folder is the user's own, or trusted")
+def untrusted_folder(facts: Facts) -> Found | None:
+    if not facts.unsafe_folder:
+        return None
+    # A link runs here all the same; where our shell entry would, the verdict says so.
+    runs = facts.command is not None and facts.command.kind == "workspace-link"
+    summary = f"Bun would load what others put here: {facts.unsafe_folder}."
+    way = Way("go to a folder of your own")
+    return Found("warn" if runs else "info", summary, {"folder": facts.cwd}, (way,))
+
+
 @check("project.bunfig-preload", "no bunfig.toml here loads code before rawr")
 def preload(facts: Facts) -> Found | None:
     preloads = facts.environment.preloads

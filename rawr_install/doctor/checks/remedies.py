@@ -74,6 +74,8 @@ def in_turn(*commands: tuple[str, ...]) -> Way:
 
 def steps(argv: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The commands of :func:`in_turn`, or the one that it is; no argument of theirs is ``&&`` alone."""
+    if not argv:
+        return []
     if argv[:2] != ("sh", "-c") or len(argv) > 3:
         return [argv]
     words = shlex.split(argv[2])
@@ -88,7 +90,7 @@ def both(first: Way, second: Way) -> Way:
         between = first.effect(facts) if first.effect else None
         return second.effect(between) if between and second.effect else None
 
-    way = in_turn(first.argv, second.argv)._replace(effect=effect, fixable=first.fixable and second.fixable)
+    way = in_turn(*steps(first.argv), *steps(second.argv))._replace(effect=effect, fixable=first.fixable and second.fixable)
     said = second.text != command_line(second.argv)
     return way._replace(text=f"{first.text}; then {second.text}") if said else way
 

@@ -9,7 +9,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 
-from rawr_install.dispatch.trust import is_granted, keeps_modes, user_name
+from rawr_install.dispatch.trust import is_granted, keeps_modes, unsafe_folder, user_name
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, fallback_enabled, folders_up
 from rawr_install.files import PATH_FOLDERS, is_ours, read_bytes
 from rawr_install.machine.entry import Entry
@@ -41,6 +41,7 @@ def read_environment(
         _foreign_files(cwd, environ),
         cached_toolkits(entries, paths.home, environ),
         "" if all(keeps_modes(path) for path, _ in writable) else MOUNT_PRIVATE,
+        ((cwd and unsafe_folder(cwd, environ)) or ("", ""))[1],
     )
 
 
