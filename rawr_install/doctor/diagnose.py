@@ -179,9 +179,11 @@ def _failed(found: Mapping[str, Found]) -> set[str]:
 
 
 def _causes(facts: Facts, found: Mapping[str, Found], ways: Mapping[str, Way | None]) -> Iterator[tuple[str, str]]:
-    """(id, cause) for each finding that the command of one before it, which is at least as bad, mends as well."""
+    """(id, cause) for each finding that follows from another, or that the command of one at least as bad mends too."""
+    follows = {check_id: each.follows for check_id, each in found.items() if each.follows in found}
+    yield from follows.items()
+    effects = {*follows}
     told = {check_id for check_id, each in found.items() if each.status in _TOLD}
-    effects: set[str] = set()
     for cause in sorted(told, key=lambda check_id: _urgency(check_id, found[check_id].status)):
         told.remove(cause)
         after = _after(facts, ways[cause]) if cause not in effects else None

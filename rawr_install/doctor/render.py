@@ -34,7 +34,7 @@ def render(
     yield Span(headline(report), "ok" if report.healthy else "fail")
     if report.healthy and strict and report.warnings:
         yield Span(f"--strict: {len(report.warnings)} warning(s) count as failures.", "fail")
-    yield from _wrapped(hide(_now(chain, report.facts.lookalikes)), width, "")
+    yield from _wrapped(hide(_now(report, chain)), width, "")
     yield from (f"{label:<10}{hide(value)}" for label, value in _summary(report))
     shown = [finding for finding in report.answers if every or finding.status in ("crash", "fail", "warn")]
     causes = {finding.id for finding in shown}
@@ -54,15 +54,18 @@ def headline(report: Report) -> str:
     return FAILED if not report.healthy else FOLLOWS if first and first.kind == "shim" else HEALTHY
 
 
-def _now(chain: Chain, lookalikes: tuple[str, ...]) -> str:
+def _now(report: Report, chain: Chain) -> str:
     """What ``rawr`` does here now, in one sentence."""
+    passed_over = (each for each in report.facts.entries if each.real and each.kind != "directory")
+    if chain.entry is None and (stuck := next(passed_over, None)):
+        return f"rawr fails here: {stuck.path} is not executable, and a shell says that permission is denied."
     if chain.entry is None:
         return "No rawr is found here: a shell says that there is no such command."
     if chain.action == "foreign":
         return f"rawr runs {chain.entry.path} here, which is not the toolkit's."
     if chain.error:
         return f"rawr fails here: {chain.error.message}"
-    if chain.cli is None and lookalikes:
+    if chain.cli is None and (lookalikes := report.facts.lookalikes):
         return f"rawr runs no CLI here: {lookalikes[0]} looks like a workspace, but has no apps/cli/bin/run.js."
     if chain.cli is None:
         return "Outside every workspace, as here, rawr runs no CLI: it says where you are, and what to do."

@@ -275,7 +275,7 @@ class Facts(NamedTuple):
 
     @property
     def unsafe_folder(self) -> str:
-        """Why others decide what is loaded here, in a sentence; "" where a grant for the instance would end that too."""
+        """Why others decide what is loaded here, in a sentence; "" where a grant for the instance would end that."""
         here = self.instance
         within = here and not here.trusted and f"{self.cwd}/".startswith(f"{here.root}/")
         return "" if within else self.environment.unsafe_folder

@@ -125,3 +125,19 @@ def test_every_check_has_a_situation() -> None:
         "state.not-writable",
     }  # tests of their own
     assert produced | elsewhere == set(CHECKS)
+
+
+def test_a_lost_cli_is_the_one_cause_of_what_follows_from_it(lab: Lab) -> None:
+    lab.cli.unlink()
+    causes = {each["id"]: each.get("cause") for each in lab.report()["findings"]}
+    assert causes == {"workspace.cli-missing": None, "entry.dangling": "workspace.cli-missing"}
+    assert lab.doctor().out.count("try: ") == 1
+
+
+def test_a_shell_that_finds_no_program_but_a_file_says_so(lab: Lab) -> None:
+    lab.cli.chmod(0o644)
+    said, shell = lab.doctor().out, lab.machine.run("/bin/bash", "-c", "rawr", cwd=lab.cwd)
+    assert f"{lab.machine.entry} is not executable, and a shell says that permission is denied" in " ".join(
+        said.split()
+    )
+    assert (shell.code, "Permission denied" in shell.err) == (126, True)

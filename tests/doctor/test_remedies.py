@@ -231,6 +231,8 @@ def check_the_sentence(lab: Lab) -> None:
     else:
         words = ("rawr fails here", "rawr runs no CLI", "No rawr is found here")
         assert [word for word in words if word in said] and "/apps/cli/bin/run.js here:" not in said
+        assert ("there is no such command" in said) is ("rawr: command not found" in ran.err)
+        assert ("permission is denied" in said) is ("/rawr: Permission denied" in ran.err)
 
 
 @pytest.mark.slow

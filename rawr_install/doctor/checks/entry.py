@@ -49,7 +49,8 @@ def dangling(facts: Facts) -> Found | None:
     gone = (first.link or "").removesuffix("/apps/cli/bin/run.js")
     if here and gone == here.root:
         way = Way("restore the workspace CLI, and the link leads there again")
-        return Found("warn", f"{first.path} leads to the workspace CLI, which is not there.", evidence, (way,))
+        summary = f"{first.path} leads to the workspace CLI, which is not there."
+        return Found("warn", summary, evidence, (way,), follows="workspace.cli-missing")
     moved = first.ours and facts.owner.status == "vanished" and facts.owner.path == gone
     summary = f"{first.path} is a link that leads nowhere ({first.link})."
     if moved:

@@ -12,12 +12,16 @@ from rawr_install.machine.requirements import MissingRequirement
 
 
 class Found(NamedTuple):
-    """What a check found; ``ways`` out of it, the best first: the first that would help is printed."""
+    """What a check found; ``ways`` out of it, the best first: the first that would help is printed.
+
+    ``follows`` is the id of a check whose finding, where there is one, is the cause of this one.
+    """
 
     status: str
     summary: str
     evidence: Mapping[str, object] = MappingProxyType({})
     ways: tuple[Way, ...] = ()
+    follows: str = ""
 
 
 Judge = Callable[[Facts], "Found | None"]

@@ -90,7 +90,8 @@ def both(first: Way, second: Way) -> Way:
         between = first.effect(facts) if first.effect else None
         return second.effect(between) if between and second.effect else None
 
-    way = in_turn(*steps(first.argv), *steps(second.argv))._replace(effect=effect, fixable=first.fixable and second.fixable)
+    fixable = first.fixable and second.fixable
+    way = in_turn(*steps(first.argv), *steps(second.argv))._replace(effect=effect, fixable=fixable)
     said = second.text != command_line(second.argv)
     return way._replace(text=f"{first.text}; then {second.text}") if said else way
 
