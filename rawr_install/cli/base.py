@@ -63,7 +63,9 @@ class EarlyResult(Exception):  # noqa: N818 - an answer, not an error
 
 def help_result(ctx: click.Context) -> Result:
     """The command's help page as a result."""
-    text = ctx.get_help()
+    from rawr_install.cli.screen.help import page
+
+    text = page(ctx)
     return Result({"help": text}, text.split("\n"))
 
 
@@ -235,7 +237,7 @@ def _verbatim(epilog: str) -> str | None:
     examples, *rest = epilog.strip("\n").split("\n\n")
     indented = "\n".join("  " + line.strip() for line in examples.split("\n"))
     # click re-wraps a paragraph unless it starts with \b on a line of its own.
-    return "\n\n".join("\b\n" + part.strip() for part in (f"Examples:\n{indented}", *rest))
+    return "\n\n".join((f"\b\nExamples:\n{indented}", *rest))
 
 
 class OutputFailed(Exception):  # noqa: N818 - its cause is the error

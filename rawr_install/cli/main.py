@@ -88,7 +88,7 @@ def _print_version(_ctx: click.Context, _param: click.Parameter, wanted: bool) -
     members=COMMANDS,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND] [ARGS]...",  # as newer clicks say it; the command page must not depend on that
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
@@ -98,10 +98,10 @@ def root(ctx: click.Context) -> None:
     """Put a global `rawr` on this machine, choose what it runs, and find out why it misbehaves.
 
     \b
-    rawr-install install       a `rawr` that runs the workspace you stand in
-    rawr-install activate      make that workspace the machine's owner
-    rawr-install doctor global explain what `rawr` does here, and how to mend it
-    rawr-install tour          see all of it work in a throw-away home
+    rawr-install install        a `rawr` that runs the workspace you stand in
+    rawr-install activate       make that workspace the machine's owner
+    rawr-install doctor global  explain what `rawr` does here, and how to mend it
+    rawr-install tour           see all of it work in a throw-away home
     """
     if ctx.invoked_subcommand is None:
         raise EarlyResult(help_result(ctx))

@@ -150,7 +150,7 @@ def rollback(to: int | None, wait: float, dry_run: bool, yes: bool) -> Result:
     changes = [change for change in done.plan.changes if change.role != "receipt"]
     lines = [f"Rolled back: {_restored(change)}" for change in changes]
     dangling = [change.path for change in changes if classify(change.path).kind == "dangling"]
-    lines += [f"Note: {path} leads nowhere: the workspace that it had then is gone." for path in dangling]
+    lines += [f"Note: {_tilde(path)} leads nowhere: the workspace that it had then is gone." for path in dangling]
     return _answer(done, dry_run, lines)
 
 
@@ -179,7 +179,8 @@ def uninstall(purge: bool, wait: float, dry_run: bool, yes: bool) -> Result:
     lines += ["Not purged: the receipt is needed for what is left."] if purge and left else []
     because = "nothing is left that this toolkit put there and nobody has modified"
     outcome = _answer(done, dry_run, lines, {"purged": purged}, changed=bool(purged), because=because)
-    return outcome._replace(lines=[*outcome.lines, *(f"  purge {path}" for path in purged)]) if dry_run else outcome
+    planned = [f"  purge {_tilde(path)}" for path in purged] if dry_run else []
+    return outcome._replace(lines=[*outcome.lines, *planned])
 
 
 # -- words ---------------------------------------------------------------------
@@ -232,8 +233,9 @@ def _activate_lines(done: operations.Result[Activated]) -> list[str]:
     if result.mode == LINK:
         return [f"{sentence}{made}.", *([UNDO] if done.changed else [])]
     allowed = fallback_enabled(_paths().fallback_file, os.environ)
-    outside = "it." if allowed else "nothing; to let it run the owner there: rawr-install fallback enable"
-    return [f"{sentence}{made}.", f"Outside every workspace rawr runs {outside}"]
+    beyond = "To let rawr run it outside every workspace, too: rawr-install fallback enable"
+    undo = f" {UNDO}" if done.changed else ""
+    return [f"{sentence}{made}.{undo}", "Outside every workspace rawr runs it." if allowed else beyond]
 
 
 def _entry_changed(done: operations.Result[Any]) -> bool:
@@ -246,6 +248,11 @@ def _because(mode: str) -> str:
 
 def _tilde(path: object) -> str:
     return tilde(str(path), _paths().home)
+
+
+def _tilde_in(sentence: str) -> str:
+    """The sentence with ``~`` in its paths; not in a quoted one, where no shell would expand it."""
+    return sentence.replace(f" {_paths().home}/", " ~/")
 
 
 def _owner_lines(result: Activated) -> list[str]:
@@ -308,10 +315,11 @@ def _answer(
     data |= {"plan": done.plan.steps, "change": done.record.id if done.record else None}
     if dry_run:
         shown = ["Plan (nothing was changed):", *(f"  {step.describe()}" for step in done.plan.changes)]
-        lines = [*shown, *([] if done.plan.changes else ["  nothing to do"]), *notes]
+        lines = map(_tilde_in, [*shown, *([] if done.plan.changes else ["  nothing to do"]), *notes])
     else:
         unchanged = [f"Nothing changed: {because}."] if because and not changed else []
-        lines = [*lines, *(["Details:"] if details else []), *details, *notes, *after, *unchanged]
+        said = ["Details:", *details, *notes] if details else map(_tilde_in, notes)
+        lines = [*lines, *said, *after, *unchanged]
     return Result(data | (more or {}), lines, done.recovered)
 
 

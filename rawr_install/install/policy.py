@@ -195,7 +195,8 @@ def _granted(named: str | None, environ: Mapping[str, str]) -> str:
 def remove_trust(paths: Paths, named: str | None, dry_run: bool = False) -> PolicyChange:
     """Remove a workspace from the list, by real path or as the list spells it; it need not exist any more."""
     root = os.path.join(current_folder(), named) if named else find_workspace(None, paths.environ)
-    return _edit(paths, root, (root, os.path.abspath(root), os.path.realpath(root)), (), dry_run)
+    path = os.path.abspath(root)
+    return _edit(paths, path, (root, path, os.path.realpath(root)), (), dry_run)
 
 
 def _edit(paths: Paths, path: str, without: Sequence[str], added: Sequence[str], dry_run: bool) -> PolicyChange:

@@ -186,8 +186,8 @@ def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
     path, manager = entry.path, entry.installer or "a package manager"
     by = f"{manager} put it there" if entry.managed else "not in the receipt, so this toolkit did not put it there"
     # A link of the older scripts: the user's to remove, by the command that does it.
-    away = f"; to remove it: {command_line(('rm', path))}" if entry.ours and not entry.managed else ""
-    yield f"Left {path}: {by}{away}."
+    away = f"; to remove it: {command_line(('rm', path))}" if entry.ours and not entry.managed else "."
+    yield f"Left {path}: {by}{away}"
 
 
 def _waiting_notes(facts: Facts, spoken_of: Set[str | None]) -> Iterable[str]:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.cli.commands import leaves
 from tests.conftest import Machine
 
 
@@ -37,6 +38,17 @@ def test_a_choice_that_is_missing_is_one_line(machine: Machine) -> None:
 def test_help_is_the_same_where_python_strips_docstrings(machine: Machine, words: str) -> None:
     plain = machine.rawr_install(*words.split()).out
     assert machine.run(sys.executable, "-OO", "-m", "rawr_install", *words.split()).out == plain
+
+
+ALONE = ("rawr-install ", "--", "bash ", "zsh ", "fish ")  # commands, and an option's choices: neither is broken
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_no_page_of_help_is_wider_than_the_terminal(machine: Machine, columns: int) -> None:
+    for path in ("", "doctor", "state", "trust", "plugins", "plugins web", "fallback", "tour", *leaves()):
+        ran = machine.rawr_install(*path.split(), "--help", env={"COLUMNS": str(columns)})
+        wide = [line for line in ran.out.splitlines() if len(line) > columns]
+        assert ran.code == 0 and all(line.strip().startswith(ALONE) for line in wide), (path, wide)
 
 
 def test_a_long_list_of_plugins_fits_the_screen(machine: Machine) -> None:

@@ -172,7 +172,7 @@ def test_nothing_to_deactivate_or_uninstall_writes_nothing(machine: Machine) -> 
     before = machine.tree()
     assert machine.rawr_install("deactivate", "--json").json["data"]["changed"] is False
     ran = machine.rawr_install("uninstall", "--yes")
-    assert ran.code == 0 and f"Left {machine.entry}: not in the receipt" in ran.out
+    assert ran.code == 0 and "Left ~/.bun/bin/rawr: not in the receipt" in ran.out
     assert machine.tree() == before
 
 
@@ -197,6 +197,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(machine: Machine, words: t
     said = machine.rawr_install(*words, "--dry-run")
     planned = machine.rawr_install(*words, "--dry-run", "--json").json["data"]
     assert said.code == 0 and said.out.startswith("Plan (nothing was changed):\n  ")
+    assert " ~/" in said.out and str(machine.home) not in said.out
     assert planned["dryRun"] and not planned["changed"] and planned["plan"]
     assert machine.tree() == before
     done = machine.rawr_install(*words, "--yes", "--json", env={"PATH": f"{fake_bun(machine, 0)}:/usr/bin:/bin"}).json[
@@ -465,7 +466,7 @@ def test_rollback_to_a_workspace_that_is_gone_says_so(machine: Machine) -> None:
     a, b = machine.workspace("a"), machine.workspace("b")
     machine.rawr_install("activate", a, *LINK), machine.rawr_install("activate", b)
     shutil.rmtree(a)
-    assert f"Note: {machine.entry} leads nowhere" in machine.rawr_install("rollback").out
+    assert "Note: ~/.bun/bin/rawr leads nowhere" in machine.rawr_install("rollback").out
 
 
 def test_rollback_of_uninstall_installs_again(machine: Machine) -> None:
@@ -517,7 +518,7 @@ def test_uninstall_leaves_what_was_in_place_before(machine: Machine) -> None:
     machine.link(root)
     machine.rawr_install("activate", root)
     ran = machine.rawr_install("uninstall", "--yes")
-    assert f"Left {machine.entry}: not in the receipt" in ran.out
+    assert "Left ~/.bun/bin/rawr: not in the receipt" in ran.out
     assert pair(machine) == ("-", "a")
 
 

@@ -121,7 +121,8 @@ def test_a_foreign_workspace_runs_once_it_is_trusted_and_no_longer_when_removed(
     remedy = refused.err.splitlines()[1].removeprefix("  try: ")
     assert machine.run("/bin/sh", "-c", remedy).code == 0
     assert machine.run(entry, "x", cwd=root).out == "workspace ws\nargument x\n"
-    assert machine.rawr_install("trust", "remove", root).code == 0
+    removed = machine.rawr_install("trust", "remove", ".", "--json", cwd=root).json["data"]
+    assert (removed["changed"], removed["path"]) == (True, str(root))
     assert machine.run(entry, cwd=root).code == 126
 
 
