@@ -56,6 +56,7 @@ def hosts() -> dict[str, dict[str, Any]]:
         made[names[place]]["ansible_failed_task"] = {"name": "Put the entry in place"}
         made[names[place]]["ansible_failed_result"] = {"results": stopped}
         made[names[place]]["rawr_checked"] = {}
+        made[names[place]]["rawr_undone"] = {"skipped": True, "changed": False}
     down = {"item": "", "unreachable": True, "msg": "ssh: connect to host dev-20 port 22: Connection timed out"}
     made[names[20]] = {"rawr_found": {"results": [down]}}
     made[names[23]] = {}

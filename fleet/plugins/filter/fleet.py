@@ -61,7 +61,7 @@ def _rows(host, known):
 def _by_user(step):
     """A task's results by the user that each is about: the module's own word, else the loop's item."""
     told = {}
-    for result in step.get("results", [step] if step else []):
+    for result in step.get("results", [step] if step.get("failed") else []):
         item = result.get("item", "")
         item = item[0] if isinstance(item, (list, tuple)) else item
         told[result.get("user") or (item if isinstance(item, str) else item["user"])] = result
