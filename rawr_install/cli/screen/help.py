@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -18,7 +18,7 @@ class Formatter(click.HelpFormatter):
     def __init__(self) -> None:
         super().__init__(width=min(stdout().width, _MOST) - 2)
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """An option or a command and what it does; below it where it takes more than a third of the line."""
         super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
 
