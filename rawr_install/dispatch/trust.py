@@ -247,14 +247,20 @@ _MODELESS = ("vfat", "msdos", "exfat", "ntfs", "fuse", "9p", "drvfs", "vboxsf", 
 
 
 def keeps_modes(path: str) -> bool:
-    """Whether chmod(2) is sure to hold at ``path``, by Linux's mountinfo (proc(5)); elsewhere it is taken to."""
+    """Whether chmod(2) is sure to hold at ``path``, by Linux's mountinfo; elsewhere it is taken to."""
     try:
         device = os.stat(path).st_dev
-        lines = read_beginning("/proc/self/mountinfo", 1 << 20).decode("ascii", "replace").splitlines()
+        mounts = read_beginning("/proc/self/mountinfo", 1 << 20).decode("ascii", "replace")
     except OSError:
         return True
-    mounts = [line.split(" - ") for line in lines if line.split()[2] == f"{os.major(device)}:{os.minor(device)}"]
-    return not any(each[-1].startswith(_MODELESS) for each in mounts)
+    return not is_modeless(device, mounts)
+
+
+def is_modeless(device: int, mounts: str) -> bool:
+    """Whether a file system on ``device`` keeps no modes, by the lines of a mountinfo (proc(5))."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mine = [line.partition(" - ")[2] for line in mounts.splitlines() if line.split()[2:3] == [number]]
+    return any(each.startswith(_MODELESS) for each in mine)
 
 
 def _home_of_another_through_sudo(environ: Mapping[str, str]) -> bool:

@@ -13,8 +13,11 @@ format.bytes format.unknown-keys format.one-list refuse.foreign-content refuse.n
 mutator.nested mutator.raises survive.link-and-mode read.no-lock root.real-path
 """
 C2 = """
-event.shape event.lifecycle trace.links run.completed run.failed run.none run.killed lock.emits lock.counted
-log.crowd log.append log.bounded log.never-fails log.local reader.all-lines reader.choice reader.follow
+event.shape event.lifecycle event.peers trace.links trace.context
+run.completed run.failed run.none run.killed run.terminated run.times run.recorded
+lock.emits lock.counted lock.waited lock.holder
+log.crowd log.append log.bounded log.never-fails log.local log.lines log.numbers log.switch
+reader.all-lines reader.choice reader.follow reader.whole reader.shown
 """
 C3 = """
 install.lines install.cli-missing install.other-owner install.foreign-entry install.managed-entry install.keeps-kind

@@ -53,8 +53,17 @@ def verify(slice_name: str, package: Path, only: Sequence[str], seconds: float) 
         report = folder / "report.jsonl"
         code = run([str(python), *_pytest(slice_name, only, report)], tree, seconds)
         rows = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
-    ended = f"had no end within {seconds:g} s" if code is None else f"the test run broke off (exit {code})"
-    return judge(wanted, rows, "" if code in (0, 1) else ended)
+    broke = f"the test run broke off (exit {code})"
+    return judge(wanted, rows, no_end(rows, seconds) if code is None else "" if code in (0, 1) else broke)
+
+
+def no_end(rows: Sequence[dict[str, str]], seconds: float) -> str:
+    """What is said of a run that was ended, with the tests that were under way."""
+    under_way = dict.fromkeys(row["test"] for row in rows if row["outcome"] == "began")
+    for row in rows:
+        if row["outcome"] != "began":
+            under_way.pop(row["test"], None)
+    return f"had no end within {seconds:g} s, in {', '.join(under_way) or 'what comes before the tests'}"
 
 
 def _pytest(slice_name: str, only: Sequence[str], report: Path) -> list[str]:
@@ -64,17 +73,20 @@ def _pytest(slice_name: str, only: Sequence[str], report: Path) -> list[str]:
 
 
 def judge(wanted: Iterable[str], rows: Sequence[dict[str, str]], ended: str) -> list[Check]:
-    """What the test run says of each promise; raises CannotVerifyError for a promise that no test proves."""
+    """What the test run says of each promise; raises CannotVerifyError for a promise that no test proves.
+
+    A run that broke off proves nothing: which tests it would still have made, nobody knows.
+    """
+    wanted = sorted(wanted)
+    missing = [name for name in wanted if name not in {row["id"] for row in rows if "id" in row}]
+    if missing and not ended:
+        raise CannotVerifyError(f"no test proves: {', '.join(missing)}")
     checks: list[Check] = []
-    missing = []
-    for name in sorted(wanted):
-        mine = [row for row in rows if row["id"] == name]
-        if not mine and not ended:
-            missing.append(name)
-        bad = [f"{row['test']} {row['outcome']}" for row in mine if row["outcome"] != "passed"]
-        why = "; ".join(bad) or ended * (not mine)
+    for name in wanted:
+        mine = [row for row in rows if row.get("id") == name]
+        why = "; ".join(
+            [f"{row['test']} {row['outcome']}" for row in mine if row["outcome"] != "passed"] + [ended] * bool(ended)
+        )
         said = mine[0]["sentence"] if mine else name
         checks.append({"id": name, "message": f"{said}: {why}" if why else said, "pass": not why, "tests": len(mine)})
-    if missing:
-        raise CannotVerifyError(f"no test proves: {', '.join(missing)}")
     return checks

@@ -17,7 +17,10 @@ from tests.support.machine import make_workspace
 
 OTHER = 65534
 OWN = ["", "apps", "apps/cli", "apps/cli/bin"]
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+pytestmark = [
+    pytest.mark.contract("C3", "dispatch.trust", "another user's workspace runs only once it is trusted"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away"),
+]
 
 
 class Place:
@@ -336,6 +339,26 @@ def test_who_could_put_something_else_there_is_named(place: Place, monkeypatch: 
     ]
     long = str(place.home / ("x" * 300))
     assert exchangers(long, place.env)[0] == f"{long} cannot be looked at (ENAMETOOLONG)"
+
+
+MOUNTS = """\
+36 35 8:1 / / rw,noatime master:1 - ext4 /dev/sda1 rw,errors=remount-ro
+37 36 8:17 / /stick\\040vfat rw - vfat /dev/sdb1 rw,fmask=0022
+38 36 0:52 / /shared rw shared:7 - fuse.vmhgfs-fuse vmhgfs-fuse rw
+39 36 0:53 / /fuse rw - tmpfs fuse rw
+40"""
+
+
+@pytest.mark.parametrize(
+    ("major", "minor", "modeless"),
+    [(8, 1, False), (8, 17, True), (0, 52, True), (0, 53, False), (36, 35, False), (9, 9, False)],
+)
+def test_who_keeps_no_modes_is_known_by_the_type_of_its_mount(major: int, minor: int, modeless: bool) -> None:
+    assert module.is_modeless(os.makedev(major, minor), MOUNTS) is modeless
+
+
+def test_what_cannot_be_looked_at_is_taken_to_keep_modes(tmp_path: Path) -> None:
+    assert module.keeps_modes(str(tmp_path / "none")) is module.keeps_modes("/proc") is True
 
 
 def test_the_remedy_is_a_grant_by_force_where_others_can_exchange_it(place: Place) -> None:

@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import Machine
 from tests.events.test_reading import append, line
 
+pytestmark = pytest.mark.contract("C2", "reader.shown", "events are shown as they are recorded")
+
 
 @pytest.fixture
 def path(machine: Machine) -> Path:

@@ -20,6 +20,8 @@ from tests.conftest import Machine
 from tests.events.conftest import read_events
 from tests.events.test_runs import change, logged
 
+pytestmark = pytest.mark.contract("C2", "run.recorded", "what a changing command does is recorded as it was")
+
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -79,6 +81,7 @@ def test_a_log_that_is_held_and_full_delays_nothing(machine: Machine) -> None:
     assert types == ["run.started", "run.completed"]
 
 
+@pytest.mark.contract("C2", "run.failed", "a run that fails says why")
 @pytest.mark.parametrize(
     ("how", "code"), [("interrupted", "INTERRUPTED"), ("bug", "INTERNAL_ERROR"), ("refused", "OWNER_OTHER_INSTANCE")]
 )
@@ -88,6 +91,7 @@ def test_a_failure_is_told_by_the_commands_own_code(machine: Machine, how: str, 
     assert logged(machine)[-1]["output"]["code"] == code
 
 
+@pytest.mark.contract("C2", "run.times", "start, end and duration are those of the run")
 def test_a_duration_does_not_follow_a_clock_that_is_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with log.Run("w") as run:
         run.begin()
@@ -99,6 +103,7 @@ def test_a_duration_does_not_follow_a_clock_that_is_set(path: Path, monkeypatch:
     assert end["ts"] >= read_events(path)[0]["ts"]
 
 
+@pytest.mark.contract("C2", "run.terminated", "SIGTERM ends a run")
 def test_sigterm_ends_a_run_and_is_what_the_parent_sees(machine: Machine) -> None:
     code = (
         "import sys; from rawr_install.events.log import Run\n"
@@ -117,6 +122,7 @@ def test_sigterm_ends_a_run_and_is_what_the_parent_sees(machine: Machine) -> Non
     assert logged(machine)[-1]["output"]["code"] == "TERMINATED"
 
 
+@pytest.mark.contract("C2", "log.numbers", "a number that JSON lacks is neither written nor read")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"deep": [float("-inf")]}])
 def test_a_number_that_json_lacks_is_not_written(path: Path, value: object) -> None:
     log.emit("lock.lost", waitedMs=value)
@@ -124,12 +130,14 @@ def test_a_number_that_json_lacks_is_not_written(path: Path, value: object) -> N
     assert [event["waitedMs"] for event in read_events(path)] == [1]
 
 
+@pytest.mark.contract("C2", "log.numbers", "a number that JSON lacks is neither written nor read")
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_json_lacks_makes_no_event_of_a_line(number: str) -> None:
     (line,) = reader.parse(f'{{"eventId": "e", "ts": "t", "type": "x", "n": {number}}}'.encode())
     assert line.event is None and number in line.text
 
 
+@pytest.mark.contract("C2", "log.switch", "RAWR_EVENTS turns the log off, in any case")
 @pytest.mark.parametrize("word", ["off", "OFF", "0", "False", "no", " No "])
 def test_the_switch_is_understood_in_any_case(word: str) -> None:
     assert log.switched_on({"RAWR_EVENTS": word}) == (False, "")
@@ -145,6 +153,7 @@ def test_a_word_that_is_not_understood_is_said(machine: Machine) -> None:
     assert any("RAWR_EVENTS=nope is not understood" in warning for warning in ran.json["warnings"])
 
 
+@pytest.mark.contract("C2", "event.shape", "an event has the wire's fields")
 def test_a_null_payload_is_told_from_none() -> None:
     plain = CreateDeskEventInput("r", "w", "desk.started", "queued")
     assert "output" not in create_desk_event(plain)
@@ -152,6 +161,7 @@ def test_a_null_payload_is_told_from_none() -> None:
     assert json.loads(json.dumps(given))["output"] is None
 
 
+@pytest.mark.contract("C2", "trace.context", "a caller's trace is kept with the run and handed on as a child")
 def test_a_callers_trace_is_kept_and_handed_on_as_a_child(machine: Machine) -> None:
     change(machine, "plain", TRACEPARENT=TRACE)
     assert {event["traceParent"] for event in logged(machine)} == {TRACE}

@@ -18,6 +18,8 @@ from rawr_install.errors import UsageError
 from rawr_install.events import log as events, reader
 from rawr_install.events.reader import Choice, parse_since
 
+pytestmark = pytest.mark.contract("C2", "reader.whole", "what was written is read, once and in order")
+
 
 def line(number: int, **words: Any) -> str:
     event = {"eventId": f"evt-{number}-a", "ts": "2026-01-01T00:00:00.000Z", "type": "lock.lost", **words}

@@ -19,6 +19,8 @@ from rawr_install.events.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
 from tests.conftest import PROJECT, Machine, Ran
 from tests.events.conftest import read_events
 
+pytestmark = pytest.mark.contract("C2", "run.recorded", "what a changing command does is recorded as it was")
+
 # A changing command like every other, with a word that says how it ends.
 PROGRAM = """
 import os, sys
@@ -114,6 +116,7 @@ def test_a_log_that_cannot_be_written_changes_nothing_for_the_user(machine: Mach
     assert change(machine, "plain", RAWR_EVENTS="off") == fine
 
 
+@pytest.mark.contract("C2", "run.times", "start, end and duration are those of the run")
 def test_the_start_is_told_with_the_time_at_which_the_run_began(log: Path) -> None:
     with events.Run("w") as run:
         time.sleep(0.05)
@@ -137,7 +140,6 @@ def test_a_run_inside_a_run_gives_the_outer_one_back(log: Path) -> None:
     assert events.Run.current is None
 
 
-@pytest.mark.contract("C2", "lock.emits", "every event of a lock that the contract names is emitted")
 def test_every_type_that_the_contract_requires_is_emitted(log: Path) -> None:
     with events.Run("good"):
         pass

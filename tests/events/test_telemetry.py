@@ -20,6 +20,8 @@ from rawr_install.ecmascript import iso, now
 from rawr_install.errors import RawrError, TelemetryError
 from rawr_install.events.telemetry import EVENT_TYPES, STATUSES
 
+pytestmark = pytest.mark.contract("C2", "event.peers", "what the library makes is what the TypeScript programs make")
+
 
 def event(**words: Any) -> dict[str, Any]:
     given = {"run_id": "r1", "workflow_id": "w1", "type": "run.started", "status": "running", **words}

@@ -22,6 +22,8 @@ from rawr_install.events import log as events
 from tests.events.conftest import read_events
 from tests.support.masked import needs_proc
 
+pytestmark = pytest.mark.contract("C2", "log.lines", "a line of the log is whole, bounded and the user's alone")
+
 CROWD = """
 import sys
 from rawr_install.events import log as events

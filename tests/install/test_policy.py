@@ -111,10 +111,12 @@ def test_disabling_warns_when_the_variable_still_enables(machine: Machine) -> No
 
 @pytest.mark.contract("C3", "dispatch.trust", "another user's workspace runs only once it is trusted")
 @needs_root
-def test_a_foreign_workspace_runs_once_it_is_trusted_and_no_longer_when_removed(machine: Machine, entry: Path) -> None:
+@pytest.mark.parametrize("theirs", [".", "apps/cli/bin/run.js"])
+def test_a_foreign_workspace_runs_once_it_is_trusted_and_no_longer_when_removed(
+    machine: Machine, entry: Path, theirs: str
+) -> None:
     root = machine.workspace("ws")
-    for path in (root, root / "apps/cli/bin/run.js"):
-        os.chown(path, NOBODY, NOBODY)
+    os.chown(root / theirs, NOBODY, NOBODY)
     refused = machine.run(entry, cwd=root)
     assert refused.code == 126
     # The remedy is a command; it is run as it is printed.

@@ -44,10 +44,13 @@ def test_a_promise_that_is_broken_in_the_named_copy_is_not(copy: Path) -> None:
 
 @pytest.mark.slow
 def test_a_check_without_an_end_is_a_failure(copy: Path) -> None:
-    break_it(copy, "events/telemetry.py", "    _check(input.type, input.status)\n", "    time.sleep(600)\n")
+    break_it(
+        copy, "events/telemetry.py", "    _check(input.type, input.status)\n", "    __import__('time').sleep(600)\n"
+    )
     words = ("--package", copy, "--check", "event.lifecycle", "--seconds", "12")
     code, said = script("verify_telemetry_contract", *words)
-    assert code == 1 and "had no end within 12 s" in said["checks"][0]["message"]
+    (check,) = said["checks"]
+    assert code == 1 and not check["pass"] and "had no end within 12 s" in check["message"]
 
 
 def test_what_cannot_be_judged_is_no_verdict(tmp_path: Path) -> None:
@@ -70,10 +73,17 @@ def test_skipped_is_not_proven_and_what_no_test_proves_is_no_verdict() -> None:
         judge(["a.b"], [], "")
 
 
+def test_a_run_without_an_end_names_its_tests_and_proves_nothing_not_even_what_had_passed() -> None:
+    verifier = load("lib/verifier.py")
+    seen = [{"test": name, "outcome": "began"} for name in ("t", "u")] + rows("passed")
+    (check,) = verifier.judge(["a.b"], seen, verifier.no_end(seen, 12))
+    assert (check["pass"], check["message"]) == (False, "a sentence: had no end within 12 s, in u")
+
+
 def test_every_promise_is_proven_by_a_test_and_no_test_proves_another() -> None:
     found: dict[str, set[str]] = {}
     for path in (PROJECT / "tests").rglob("test_*.py"):
-        marked = re.findall(r'@pytest\.mark\.contract\(\s*"(\w+)",\s*"([\w.-]+)"', path.read_text())
+        marked = re.findall(r'(?:@|= |\[)pytest\.mark\.contract\(\s*"(\w+)",\s*"([\w.-]+)"', path.read_text())
         for slice_name, name in marked:
             found.setdefault(slice_name, set()).add(name)
     assert found == {name: set(ids) for name, ids in load("lib/slices.py").REQUIRED.items()}

@@ -20,6 +20,7 @@ from rawr_install import (
     state_lock_path,
 )
 from rawr_install.ecmascript import now
+from tests.state.conftest import DEAD_PID, add, lease_of, leave_lock, lock_file, mutate, once_at, sleeper
 
 MEET = """
 import sys, threading, time
@@ -72,6 +73,37 @@ def events_of(tmp_path: Path, *words: str) -> tuple[list[dict[str, Any]], int, f
     return [json.loads(line) for line in log.read_text().splitlines()], int(waits), float(seconds)
 
 
+def told_of(home: Path) -> list[dict[str, Any]]:
+    """The events of this process's own log, which is new afterwards."""
+    log = home / ".local/state/rawr/events.jsonl"
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    log.unlink()
+    return told
+
+
+@pytest.mark.contract("C2", "lock.emits", "every event of a lock that the contract names is emitted")
+def test_every_event_of_a_lock_is_told(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_STATE_HOME", "RAWR_EVENTS"):
+        monkeypatch.delenv(name, raising=False)
+    leave_lock(root, lease_of(DEAD_PID))
+    proof = mutate(root).takeover
+    told = told_of(tmp_path)
+    assert [event["type"] for event in told] == ["lock.contended", "lock.takeover", "lock.released"]
+    assert (told[1]["proof"], told[1]["holder"]["pid"], told[1]["root"]) == (proof, DEAD_PID, str(root))
+    once_at("staged", lock_file(root).unlink)
+    mutate(root, add("again"))
+    (lost,) = told_of(tmp_path)
+    assert (lost["type"], lost["root"], lost["attempts"]) == ("lock.lost", str(root), 1)
+    with sleeper() as pid:
+        leave_lock(root, lease_of(pid, now()))
+        with pytest.raises(LockTimeoutError):
+            mutate(root, lock_timeout=0.3)
+    contended, timeout = told_of(tmp_path)
+    assert (contended["type"], timeout["type"]) == ("lock.contended", "lock.timeout")
+    assert timeout["holder"]["pid"] == pid and 300 <= timeout["waitedMs"] < 3000
+
+
 @pytest.mark.contract("C2", "lock.counted", "every contended lock is counted")
 def test_of_many_short_waits_some_are_told_and_all_are_counted(tmp_path: Path) -> None:
     told, waits, seconds = events_of(tmp_path, "40", "0.01")
@@ -87,6 +119,7 @@ def test_one_short_wait_is_told(tmp_path: Path) -> None:
     assert [event["type"] for event in told] == ["lock.contended", "lock.released"]
 
 
+@pytest.mark.contract("C2", "lock.waited", "what is told as waiting is the wait")
 def test_a_wait_is_told_also_when_the_mutator_raises(tmp_path: Path) -> None:
     told, *_ = events_of(tmp_path, "0", "0.3!")
     assert [event["type"] for event in told] == ["lock.contended", "lock.released"]
@@ -96,11 +129,13 @@ def test_a_wait_is_told_also_when_the_mutator_raises(tmp_path: Path) -> None:
     assert longer[1]["waitedMs"] >= 550 and longer[1]["waitedMs"] != told[1]["waitedMs"]
 
 
+@pytest.mark.contract("C2", "lock.waited", "what is told as waiting is the wait")
 def test_what_is_told_is_the_wait_and_not_the_change(tmp_path: Path) -> None:
     told, *_ = events_of(tmp_path, "0", "0.05~")
     assert [event["waitedMs"] < 600 for event in told] == [True, True], "the change's own second is told as waiting"
 
 
+@pytest.mark.contract("C2", "lock.holder", "a timeout names who held the lock then")
 def test_a_timeout_names_who_held_the_lock_then_and_not_who_held_it_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

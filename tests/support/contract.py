@@ -1,8 +1,8 @@
 """Which tests prove which promise: the marker ``contract(slice, id, sentence)``, and what a run says of each.
 
 ``--contract C1`` runs the tests of one slice, ``--promise ID`` those of one promise; ``--contract-report FILE`` gets a
-JSON line for each test and promise. In a JUnit report each test carries its promises as properties, and the run
-the commit that it was made of.
+JSON line for each test that begins, and for each promise of one that ended. In a JUnit report each test carries its
+promises as properties, and the run the commit that it was made of.
 """
 
 from __future__ import annotations
@@ -61,15 +61,21 @@ class _Report:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.write({"test": nodeid, "outcome": "began"})
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.outcome == "passed":
             return
+        for key, value in report.user_properties:
+            if key == "contract":
+                slice_name, name, sentence = str(value).split(" ", 2)
+                row = {"slice": slice_name, "id": name, "sentence": sentence, "test": report.nodeid}
+                self.write(row | {"outcome": report.outcome})
+
+    def write(self, row: dict[str, str]) -> None:
         with self.path.open("a") as file:
-            for key, value in report.user_properties:
-                if key == "contract":
-                    slice_name, name, sentence = str(value).split(" ", 2)
-                    row = {"slice": slice_name, "id": name, "sentence": sentence, "test": report.nodeid}
-                    file.write(json.dumps(row | {"outcome": report.outcome}) + "\n")
+            print(json.dumps(row), file=file)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
