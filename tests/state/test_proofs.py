@@ -153,7 +153,7 @@ def test_a_holder_that_cannot_be_seen_is_waited_for(open_root: Path, within: Seq
 @needs_node
 def test_peers_in_containers_beside_ours_lose_nothing_and_none_is_evicted(root: Path) -> None:
     commands = [{"verb": "count", "slot": f"s{number}", "seconds": 8} for number in range(4)]
-    elsewhere = container_from(DEAD_PID)
+    elsewhere = container_from(DEAD_PID - 9)  # another number than the one that is nobody's in the tests beside this
     with crowd("python", "python") as mine, Actor.node(elsewhere) as one, Actor.node(elsewhere) as two:
         reports = together([*mine, one, two], root, commands)
     assert [report["errors"] for report in reports] == [[]] * 4

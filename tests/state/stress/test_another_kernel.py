@@ -25,7 +25,7 @@ pytestmark = [
     needs_root,
     pytest.mark.skipif(KERNEL is None, reason="needs linux.uml (user-mode-linux)"),
 ]
-SECONDS = 20
+SECONDS = 60
 PROGRAMS = {"python": (sys.executable, str(HERE / "writer.py")), "node": (str(NODE), str(HERE / "peer.mjs"))}
 INIT = """#!/bin/sh
 export PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin HOME={home}
@@ -67,7 +67,7 @@ def counts(there: str, here: Sequence[str], root: Path, home: Path) -> list[dict
     with crowd(*here) as actors, guest(there, home, {**command, "slot": "there"}) as said:
         for number, actor in enumerate(actors):
             actor.send(**command, slot=f"here{number}")
-        reports = [actor.report() for actor in actors]
+        reports = [actor.report(SECONDS + 60) for actor in actors]
     return [said[-1], *reports]
 
 
