@@ -141,8 +141,6 @@ class _Transaction:
         self.diagnostics = Diagnostics(path)
         self.deadline = self.diagnostics.start + options.lock_timeout
 
-    # -- the frame -------------------------------------------------------------
-
     def run(self) -> None:
         try:
             while not (commit := self._in_this_process()):
@@ -194,8 +192,6 @@ class _Transaction:
             raise
         self._release(lease, commit)
         failpoint("released")
-
-    # -- acquiring -------------------------------------------------------------
 
     def _acquire(self, lease: Lease) -> None:
         try:
@@ -312,8 +308,6 @@ class _Transaction:
             remedy=("rawr-install", "state", verb, "--workspace", root),
             details={"path": path, "holder": described, "waitedMs": round(self.diagnostics.waited * 1000)},
         )
-
-    # -- releasing -------------------------------------------------------------
 
     def _release(self, lease: Lease, commit: Commit) -> None:
         try:

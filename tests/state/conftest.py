@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from rawr_install.state import (
     store as state,
     system,
 )
+from tests.support.peers.actors import Actor
 
 DEAD_PID = 4_194_304 - 7  # just below the largest that Linux gives out; checked by the fixture below
 
@@ -118,6 +120,15 @@ def sleeper() -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+def killed_holder(root: Path) -> None:
+    """Leave a lock of our kind whose process was killed."""
+    with Actor.python() as holder:
+        holder.send("hold", root)
+        holder.expect("held")
+        holder.signal(signal.SIGKILL)
+        holder.wait_dead()
 
 
 def inode(path: Path) -> int:
