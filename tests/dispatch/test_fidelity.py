@@ -155,7 +155,13 @@ def test_the_environment_gains_one_variable_and_is_else_untouched(
     rawr, _ = prepare(scene, runner, ENVIRON)
     (scene.folder / "link").symlink_to(scene.cwd)
     scene.cwd = scene.folder / "link"
-    given = {"PWD": str(scene.cwd), "OLDPWD": "/usr", "SHLVL": "3", "_": "/usr/bin/x"} | extra
+    given = {
+        "PWD": str(scene.cwd),
+        "OLDPWD": "/usr",
+        "SHLVL": "3",
+        "_": "/usr/bin/x",
+        "TRACEPARENT": "00-a-b-01",
+    } | extra
     scene.env = {name: value for name, value in (scene.env | given).items() if value is not None}
     seen = environment(output(scene, rawr))
     assert re.fullmatch(rb"\d+:x", seen.pop(os.fsencode(GUARD)))

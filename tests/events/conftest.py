@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACED = pytest.mark.contract("C2", "trace.context", "a caller's trace is kept with the run and handed on as a child")
+
+
+def is_child_of_trace(handed: str) -> bool:
+    """Whether it is a place of its own in :data:`TRACE`."""
+    return re.fullmatch(TRACE.replace("00f067aa0ba902b7", "[0-9a-f]{16}"), handed) is not None and handed != TRACE
 
 
 @pytest.fixture

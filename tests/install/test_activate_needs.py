@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, Machine
+from tests.events.conftest import TRACE, TRACED, is_child_of_trace
 from tests.machine.test_requirements import BUN_CLI, fake_bun
 
 MANIFEST = {"packageManager": "bun@1.2.3", "engines": {"bun": "^1.2"}, "workspaces": ["apps/*"]}
 # Answers its version; `install` says where and how it was called, on both streams, and does its work.
 BUN = """
 [ "$1" = --version ] && { echo %s; exit 0; }
-echo "called in $PWD: $*"; echo problem >&2
+echo "called in $PWD: $*"; echo problem >&2; [ -z "$TRACEPARENT" ] || echo "traced as $TRACEPARENT"
 /bin/mkdir node_modules; exit %d
 """
 
@@ -74,6 +75,13 @@ def test_install_deps_runs_the_frozen_install_and_shows_its_output(machine: Mach
     assert (done.code, data["installDeps"], data["needs"]) == (0, "done", [])
     assert f"called in {root}: install --frozen-lockfile\nproblem\n" in done.err
     assert (root / "node_modules").is_dir()
+
+
+@TRACED
+def test_buns_install_is_a_child_of_the_callers_trace(machine: Machine) -> None:
+    put_bun(machine)
+    done = machine.rawr_install("activate", checkout(machine), "--install-deps", env={"TRACEPARENT": TRACE})
+    assert is_child_of_trace(done.err.partition("traced as ")[2].split()[0])
 
 
 def test_install_deps_runs_also_where_activation_found_all_in_place(machine: Machine) -> None:

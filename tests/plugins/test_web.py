@@ -11,11 +11,13 @@ import pytest
 
 from rawr_install.plugins.gate import interpret
 from tests.conftest import Machine, Ran, snapshot
+from tests.events.conftest import TRACE, TRACED, is_child_of_trace
 from tests.support.plugins import make_linkable, make_plugin
 
 # A workspace CLI whose gate writes down how it was asked and answers as the test says.
 CLI = """#!/bin/sh
 printf '%s|%s|%s\\n' "$PWD" "$*" "$RAWR_WORKSPACE_ROOT" >> "$0.log"
+echo "$TRACEPARENT" > "$0.trace"
 cat "$0.report" 2>/dev/null
 exit "$(cat "$0.exit")"
 """
@@ -96,6 +98,12 @@ def test_the_gate_is_asked_in_the_workspaces_root_whatever_the_current_folder(
     assert machine.rawr_install(*words, "--staged", cwd=other, env=env).code == 0
     assert gate.asked == [[str(workspace), "security check --json --staged", str(workspace)]]
     assert Gate(other).asked == []
+
+
+@TRACED
+def test_the_gate_is_a_child_of_the_callers_trace(machine: Machine, workspace: Path, gate: Gate) -> None:
+    assert web(machine, workspace, "enable", "one", env={"TRACEPARENT": TRACE}).code == 0
+    assert is_child_of_trace(Path(f"{gate.cli}.trace").read_text().strip())
 
 
 def test_an_enabled_plugin_stays_so_and_nothing_is_written(machine: Machine, workspace: Path, gate: Gate) -> None:
