@@ -105,7 +105,7 @@ def broken_machines(fifty: Team, asked: dict[str, object]) -> None:
     assert {host: (rows[host]["verdict"], rows[host]["code"]) for host in FAULTY} == {
         DOWN: ("unreachable", None),
         FULL: ("failed", "DISK_FULL"),
-        READ_ONLY: ("failed", "STATE_DIR_UNUSABLE"),
+        READ_ONLY: ("failed", "READ_ONLY_FILE_SYSTEM"),
         FOREIGN: ("failed", "FOREIGN_ENTRY"),
         BROKEN: ("failed", "WORKSPACE_CLI_MISSING"),
     }
