@@ -15,6 +15,7 @@ import pytest
 from tests.security.test_changes import Somebody
 from tests.support.machine import Machine, make_workspace
 from tests.support.machines import Lab, document
+from tests.support.masked import needs_proc
 
 Mount = Callable[[str], Path]
 
@@ -146,6 +147,7 @@ def modeless(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", shown], check=True)
 
 
+@needs_proc  # which names the file system
 def test_where_no_modes_are_kept_no_chmod_is_advised(modeless: Path, machine: Machine) -> None:
     lab = Lab(machine)
     lab.ws = lab.cwd = make_workspace(modeless / "ws")
@@ -160,6 +162,7 @@ def test_where_no_modes_are_kept_no_chmod_is_advised(modeless: Path, machine: Ma
     assert [path.name for path in (lab.ws / ".rawr/state").iterdir() if "tmp" in path.name] == []
 
 
+@needs_proc  # which names the file system
 def test_a_home_that_keeps_no_modes_is_told_how_to_be_private(modeless: Path) -> None:
     lab = Lab(Machine(modeless))
     found: dict[str, Any] = {each["id"]: each for each in document(lab.doctor("--json"))["findings"]}
