@@ -106,7 +106,7 @@ def _parts(name: str, target: Any, way: str) -> Iterator[tuple[str, Any, set[str
             if member.is_attribute and not field.startswith("_"):
                 absent = {"absent"} if str(member.parent.keywords.get("total")) == "False" else set()
                 yield f"{name}.{field}", member.annotation, _admitted(member.annotation) | absent, way
-                if "dataclass" not in target.labels:  # griffe tells of its defaults
+                if member.value is not None and "dataclass" not in target.labels:  # griffe tells of its defaults
                     yield f"{name}.{field} value", None, {str(member.value)}, "inout"
     elif target.is_attribute:
         yield f"{name} value", None, {str(target.value)}, "inout"

@@ -48,7 +48,7 @@ def wrapper_depth(root: Any) -> dict[str, object]:
 def end_of_run(tests: Path) -> dict[str, object]:
     """D-010: end a run in a home of its own, and look whether something is there afterwards."""
     with tempfile.TemporaryDirectory() as home:
-        environ = {"HOME": home, "PATH": os.defpath}
+        environ = {"HOME": home, "PATH": os.defpath, "PYTHONPATH": str(REPOSITORY)}
         subprocess.run([sys.executable, "-P", "-c", END_OF_A_RUN], env=environ, cwd="/", check=True, timeout=60)
         effects = sorted(str(path.relative_to(home)) for path in Path(home).rglob("*") if path.is_file())
     proofs = dict(sorted(proven(tests)))
@@ -90,6 +90,7 @@ def main() -> int:
     parser.add_argument("--record", type=Path, default=REPOSITORY / "docs/dispositions/conditional-triggers.json")
     parser.add_argument("--check", action="store_true", help="write nothing; say whether the file is up to date")
     options = parser.parse_args()
+    sys.path.insert(0, str(REPOSITORY))  # this tree is measured, and not what may be installed of another
     try:
         from rawr_install.cli.main import root
 

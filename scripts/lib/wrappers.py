@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import CellType
 from typing import Any
 
 import click
@@ -11,25 +12,25 @@ import click
 ALLOWED = {"click.decorators.pass_context.<locals>.new_func": "hands click's context over and does nothing else"}
 
 
-def layers(function: Callable[..., Any]) -> list[str]:
+def layers(function: Callable[..., Any], seen: tuple[object, ...] = ()) -> list[str]:
     """The wrappers around the innermost function, outermost first, by module and qualified name."""
-    found: list[str] = []
-    while (inner := _inside(function)) is not None:
-        # Of the code, not of the function: a good wrapper carries the name of what it wraps.
-        name = f"{function.__globals__['__name__']}.{function.__code__.co_qualname}"
-        found += [] if name in ALLOWED else [name]
-        function = inner
-    return found
+    seen = (*seen, function)
+    # Of several functions that one closes over, any may be the one that does the work: the deepest counts.
+    stacks = [layers(each, seen) for each in _inside(function) if each not in seen]
+    if not stacks:
+        return []
+    # Of the code, not of the function: a good wrapper carries the name of what it wraps.
+    name = f"{function.__globals__['__name__']}.{function.__code__.co_qualname}"
+    return [*([] if ALLOWED.get(name) else [name]), *max(stacks, key=len)]
 
 
-def _inside(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The one function that this one closes over; None where it wraps none, or chooses among several."""
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    closed = [value for value in cells if hasattr(value, "__code__")]
+def _inside(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """What a function wraps, as it says itself, else all functions that it closes over."""
     wrapped = getattr(function, "__wrapped__", None)
-    if wrapped is not None:
-        return wrapped if hasattr(wrapped, "__code__") else None
-    return closed[0] if len(closed) == 1 else None
+    filled = [cell for cell in getattr(function, "__closure__", None) or () if cell != CellType()]
+    for value in [wrapped] if wrapped is not None else [cell.cell_contents for cell in filled]:
+        if hasattr(value, "__code__"):
+            yield value
 
 
 def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,18 @@ def by_closure(body: Body) -> Body:
     return counted
 
 
+def with_hook(body: Body, hook: Body = len) -> Body:
+    def hooked(*args: Any, **words: Any) -> Any:
+        hook(args)
+        return body(*args, **words)
+
+    return hooked
+
+
+def with_hooks_of_ours(body: Body) -> Body:
+    return with_hook(body, lambda args: None)
+
+
 def work(name: str) -> str:
     return name
 
@@ -58,6 +73,8 @@ def a_command(callback: Body) -> click.Command:
         (with_wraps(by_closure(work)), 2, "deferred"),
         (with_wraps(by_closure(with_wraps(work))), 3, "due"),
         (by_closure(by_closure(by_closure(work))), 3, "due"),
+        (with_hooks_of_ours(with_wraps(with_hooks_of_ours(work))), 3, "due"),
+        (with_hook(with_hook(work)), 2, "deferred"),
         (click.pass_context(with_wraps(by_closure(work))), 2, "deferred"),
     ],
 )
@@ -80,6 +97,32 @@ def test_the_record_of_this_project_is_what_is_measured() -> None:
     for test in said["decisions"][1]["evidence"]["tests"].values():
         path, _, name = test.partition("::")
         assert f"def {name}(" in (PROJECT / path).read_text()
+
+
+MIDDLEWARE = """
+def timed(body):
+    def inner(*args, **words):
+        return body(*args, **words)
+
+    return inner
+
+
+@command("events", epilog=EXAMPLES)
+@timed
+@timed
+@timed
+"""
+
+
+def test_the_tree_of_the_script_is_measured_and_not_what_is_installed(tmp_path: Path) -> None:
+    for name in ("rawr_install", "scripts"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "rawr_install/cli/events.py"
+    path.write_text(path.read_text().replace('@command("events", epilog=EXAMPLES)\n', MIDDLEWARE))
+    argv = [sys.executable, tmp_path / "scripts/assess_conditional_triggers", "--record", tmp_path / "record.json"]
+    done = subprocess.run(argv, cwd="/", capture_output=True, text=True)
+    wrappers = json.loads(done.stdout)["decisions"][0]
+    assert (done.returncode, wrappers["status"], [*wrappers["evidence"]]) == (1, "due", ["events"])
 
 
 def test_check_writes_nothing_and_notices_a_stale_record(tmp_path: Path) -> None:
