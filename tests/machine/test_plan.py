@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,7 @@ from rawr_install.machine.probe import probe_setup
 from rawr_install.machine.undo import plan_deactivate, plan_rollback, plan_uninstall
 from rawr_install.paths import Paths
 from tests.conftest import LINK, Machine
-from tests.machine.test_outcome import MACHINES
+from tests.machine.test_outcome import MACHINES, SHIM as SHIPPED, foreign, pipx
 
 PLANS = Path(__file__).with_name("plans.json")
 REQUESTS = {
@@ -45,6 +47,8 @@ MORE = {
     "this owner": lambda machine, a, b: machine.own(a),
     "a workspace that others can write": lambda machine, a, b: a.chmod(0o777),
     "a CLI that is not executable": lambda machine, a, b: (a / "apps/cli/bin/run.js").chmod(0o644),
+    "a CLI for Bun, which is not there": lambda machine, a, b: write_cli(a, "#!/usr/bin/env bun\n"),
+    "a CLI for a program that is not there": lambda machine, a, b: write_cli(a, "#!/nowhere/node\n"),
     "no CLI": lambda machine, a, b: (a / "apps/cli/bin/run.js").unlink(),
     "a history of three": lambda machine, a, b: (
         machine.rawr_install("activate", a, *LINK),
@@ -56,7 +60,58 @@ MORE = {
         machine.rawr_install("install", "--force", "--mode", "shim", "--bin-dir", machine.bun_bin),
     ),
     "a foreign file of ours": lambda machine, a, b: (machine.rawr_install("install"), foreign_again(machine)),
+    "another owner, told to the user alone": lambda machine, a, b: (machine.own(b), machine.owner_file.chmod(0o600)),
+    "a foreign file before a link": lambda machine, a, b: (foreign(machine, a, b), elsewhere_too(machine, b)),
+    "pipx's shim before a link": lambda machine, a, b: (
+        pipx(machine, a, b),
+        machine.env.update(PATH=f"{machine.home / '.local/bin'}:{machine.env['PATH']}"),
+    ),
+    "a link of a relative folder on PATH": lambda machine, a, b: (
+        elsewhere_too(machine, b),
+        machine.env.update(PATH=f"{os.path.relpath(machine.home / 'own')}:/usr/bin:/bin"),
+    ),
+    "our link in another folder": lambda machine, a, b: machine.rawr_install(
+        "install", *LINK, "--workspace", b, "--bin-dir", machine.home / "own"
+    ),
+    "our link, spelled in another way": lambda machine, a, b: (
+        machine.link(a),
+        machine.entry.unlink(),
+        machine.entry.symlink_to(os.path.relpath(a / "apps/cli/bin/run.js", machine.bun_bin)),
+    ),
+    "our link to what is no workspace any more": lambda machine, a, b: (
+        machine.rawr_install("activate", b, *LINK),
+        (b / "plugins").rmdir(),
+    ),
+    "our shim, of an older version": lambda machine, a, b: (
+        machine.rawr_install("install"),
+        machine.entry.write_text(machine.entry.read_text() + "# older\n"),
+    ),
+    "our shim, forgotten": lambda machine, a, b: (
+        machine.rawr_install("install"),
+        shutil.rmtree(machine.home / ".local/state/rawr"),
+    ),
+    "our shim, as it is shipped": lambda machine, a, b: (
+        machine.rawr_install("install"),
+        shutil.copy(SHIPPED, machine.entry),
+    ),
+    "a shim as it is shipped, and ours elsewhere": lambda machine, a, b: (
+        machine.rawr_install("install", "--mode", "shim", "--bin-dir", machine.home / "own"),
+        machine.bun_bin.mkdir(parents=True),
+        shutil.copy(SHIPPED, machine.entry),
+    ),
 }
+
+
+def write_cli(root: Path, text: str) -> None:
+    (root / "apps/cli/bin/run.js").write_text(text)
+
+
+def elsewhere_too(machine: Machine, root: Path) -> None:
+    """A link in a folder of the user's that comes last on PATH."""
+    own = machine.home / "own"
+    own.mkdir()
+    (own / "rawr").symlink_to(root / "apps/cli/bin/run.js")
+    machine.env["PATH"] = f"{machine.env['PATH']}:{own}"
 
 
 def foreign_again(machine: Machine) -> None:
@@ -72,7 +127,10 @@ def planned(machine: Machine, make: Callable[[], Plan[Any]]) -> dict[str, Any]:
         made = make()
     except RawrError as error:
         return shown(machine, {"refused": error.code, "remedy": error.remedy, "details": error.details})
-    steps = [(each.role, each.before.kind, each.after.kind, each.path, each.backup or "") for each in made.changes]
+    steps = [
+        (each.role, each.before.kind, f"{each.after.kind} {each.after.mode:o}", each.path, each.backup or "")
+        for each in made.changes
+    ]
     notes = [note.partition(" and runs")[0] for note in made.notes]
     result = {key: value for key, value in made.result._asdict().items() if value}
     return shown(machine, {"steps": steps, "result": result, "notes": notes, "rewound": made.rewound})
