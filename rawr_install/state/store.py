@@ -20,6 +20,7 @@ from rawr_install.ecmascript import now, trim
 from rawr_install.errors import StateError, UsageError, os_error_reason
 from rawr_install.files import spelled_on_disk
 from rawr_install.state import lock
+from rawr_install.state.diagnostics import Diagnostics
 from rawr_install.state.document import (
     Malformed,
     PluginLists,
@@ -190,7 +191,7 @@ def mutate_repo_state_atomically(
     work = _Work(path, mutator)
     done = lock.transact(directory, work.change, options)
     if done.changed:
-        _keep_last_good(directory, work, done.durable)
+        _keep_last_good(directory, work, done)
     return RepoStateMutationResult(
         state=work.state,
         state_path=path,
@@ -259,19 +260,21 @@ def last_good_path(repo_root: str | os.PathLike[str]) -> str:
     return os.path.join(_directory(repo_root), "state.last-good.json")
 
 
-def _keep_last_good(directory: str, work: _Work, durable: bool) -> None:
+def _keep_last_good(directory: str, work: _Work, done: Diagnostics) -> None:
     """Keep a copy of what was just committed; a failure is not one of the mutation.
 
     A copy, since a hard link would share the fate of a file that an editor writes in place. At most once a second,
-    since one for every mutation would double its cost, but always where it holds what another program has written.
+    since one for every mutation would double its cost, but always where it holds what another program has written:
+    not if that was another process of ours, for which we waited, and which keeps copies, too.
     """
-    now, ours = time.monotonic(), work.read == _written.get(directory)
+    waited_for = (done.previous_holder or {"kind": "python"})["kind"] if done.contended else ""
+    now, ours = time.monotonic(), waited_for == "python" or work.read == _written.get(directory)
     _written[directory] = work.written
     if ours and now - _copied.get(directory, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
         return
     _copied[directory] = now
     try:
-        write_file(os.path.join(directory, "state.last-good.json"), work.written, 0o600, durable)
+        write_file(os.path.join(directory, "state.last-good.json"), work.written, 0o600, done.durable)
     except OSError:
         pass
 

@@ -12,6 +12,7 @@ import pytest
 from rawr_install.errors import NestedMutationError, StateCorruptError, StateError, StateVersionError, UsageError
 from rawr_install.state import store as state
 from rawr_install.state.document import RepoState
+from tests.support.peers.actors import Actor, needs_node
 
 FORK = multiprocessing.get_context("fork")
 
@@ -174,3 +175,20 @@ def test_the_last_good_copy_holds_what_another_program_wrote_before_the_last_cha
     state.enable_plugin(tmp_path, "c")  # within the second in which changes of ours alone are not copied again
     copy = json.loads((tmp_path / ".rawr/state/state.last-good.json").read_text())
     assert copy["plugins"]["enabled"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("kind", "copies"), [("python", 1), pytest.param("node", 4, marks=needs_node)])
+def test_whoever_waited_for_another_of_ours_copies_no_oftener_than_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, copies: int
+) -> None:
+    monkeypatch.setattr(state, "LAST_GOOD_EVERY", 60.0)
+    written: list[bytes] = []
+    monkeypatch.setattr(state, "write_file", lambda _path, data, *_: written.append(data))
+    state.enable_plugin(tmp_path, "a")
+    with Actor.of(kind) as holder:
+        for turn in range(3):
+            holder.send("hold", tmp_path, ms=100, ids=[f"held {turn}"])
+            holder.expect("held")
+            state.enable_plugin(tmp_path, f"mine {turn}")
+            assert holder.report()["errors"] == []
+    assert len(written) == copies
