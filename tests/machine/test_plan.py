@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rawr_install.errors import RawrError
-from rawr_install.machine import records
+from rawr_install.machine import plan, records
 from rawr_install.machine.facts import Facts
 from rawr_install.machine.plan import Plan, Request, plan_activate, plan_install
 from rawr_install.machine.probe import probe_setup
@@ -39,6 +39,7 @@ REQUESTS = {
 MORE = {
     "another owner": lambda machine, a, b: machine.own(b),
     "an owner that is gone": lambda machine, a, b: machine.own(machine.folder / "gone"),
+    "an owner that is no path": lambda machine, a, b: machine.own("../b"),
     "an owner file that is a folder": lambda machine, a, b: (machine.home / ".rawr/global-rawr-owner-path").mkdir(
         parents=True
     ),
@@ -171,6 +172,14 @@ def everything(name: str, folder: Path) -> dict[str, Any]:
 def test_on_each_machine_each_command_plans_what_is_written_down(name: str, tmp_path: Path) -> None:
     now, written = everything(name, tmp_path), json.loads(PLANS.read_text())[name]
     assert now == written, "if it is meant: python -m tests.machine.test_plan"
+
+
+@pytest.mark.parametrize("root", ["/w ", "/w\n", "/a\nb", "/a\rb", "/\udcff", ""])
+def test_a_path_that_the_owner_file_cannot_hold_is_refused(root: str) -> None:
+    with pytest.raises(RawrError) as refused:
+        plan._owner_line(root)
+    assert refused.value.code == "WORKSPACE_PATH_UNSUITABLE"
+    assert plan._owner_line("/a b/ü") == "/a b/ü\n".encode()
 
 
 if __name__ == "__main__":
