@@ -77,7 +77,7 @@ def failure(command: str, error: RawrError, warnings: Sequence[str] = ()) -> Doc
     body: dict[str, object] = {"message": error.message, "code": error.code}
     details = dict(error.details or {})
     if error.remedy or error.hint:
-        details.setdefault("remedy", Remedy(remedy_text(error), error.remedy))
+        details.setdefault("remedy", way_out(error))
     if details:
         body["details"] = details
     return _finish({"ok": False, "error": body}, command, warnings)
@@ -93,6 +93,11 @@ def _finish(document: Document, command: str, warnings: Sequence[str]) -> Docume
 def remedy_text(error: RawrError) -> str:
     """The remedy in words: the hint where there is one, else the command."""
     return error.hint or command_line(error.remedy)
+
+
+def way_out(error: RawrError) -> Remedy:
+    """The way out of an error."""
+    return Remedy(remedy_text(error), error.remedy)
 
 
 def to_run(*argv: str) -> Remedy:

@@ -56,8 +56,9 @@ def headline(report: Report) -> str:
 
 def _now(report: Report, chain: Chain) -> str:
     """What ``rawr`` does here now, in one sentence."""
-    passed_over = (each for each in report.facts.entries if each.real and each.kind != "directory")
-    if chain.entry is None and (stuck := next(passed_over, None)):
+    # Of what is there and cannot be executed, bash looks at the first, and passes over a folder.
+    stuck = next((each for each in report.facts.entries if each.real), None)
+    if chain.entry is None and stuck and stuck.kind != "directory":
         return f"rawr fails here: {stuck.path} is not executable, and a shell says that permission is denied."
     if chain.entry is None:
         return "No rawr is found here: a shell says that there is no such command."

@@ -15,6 +15,7 @@ from rawr_install.dispatch.workspace import Owner
 from rawr_install.errors import DispatchError, RefusedError
 from rawr_install.machine.entry import Entry, mode_of_machine
 from rawr_install.machine.requirements import MissingRequirement
+from rawr_install.report import Remedy
 
 if TYPE_CHECKING:
     from rawr_install.machine.change import PathState
@@ -175,7 +176,8 @@ class Environment(NamedTuple):
     ``foreign_files``: those of the files that Bun loads here that belong to another user, and no grant covers;
     ``cached_toolkits``: shell entries of ours whose toolkit lies in a cache;
     ``unchangeable``: why the toolkit can change nothing here, in a sentence, and what to do; None where it can;
-    ``unsafe_folder``: why others decide what a program started in the current folder loads, in a sentence.
+    ``unsafe_folder``: why others decide what a program started in the current folder loads, in a sentence;
+    ``profile``: the file that the user's login shell reads, ``profile_writable`` whether a line can be added to it.
     """
 
     pnpm_shims: tuple[str, ...] = ()
@@ -190,14 +192,16 @@ class Environment(NamedTuple):
     cached_toolkits: tuple[str, ...] = ()
     private_by: str = ""
     unsafe_folder: str = ""
+    profile: str = ""
+    profile_writable: bool = True
 
 
 class Problem(NamedTuple):
-    """Something that could not be read: the check it belongs to, one sentence, and the command that mends it."""
+    """Something that could not be read: the check it belongs to, one sentence, and the way out."""
 
     id: str
     summary: str
-    remedy: tuple[str, ...] = ()
+    remedy: Remedy
 
 
 class Records(NamedTuple):

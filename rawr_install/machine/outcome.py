@@ -88,14 +88,13 @@ def _entry(facts: Facts, path: str, state: PathState) -> Entry:
 
 
 def _records(facts: Facts) -> Records:
-    """A changing command ends what was begun, and what it put in place is as the receipt says."""
+    """What a command put in place is as the receipt says."""
     modified = tuple(
         (item.path, "missing" if facts.seen[item.path].state == ABSENT else "modified")
         for item in facts.records.receipt
         if item.path in facts.seen and not item.matches(facts.seen[item.path].state)
     )
-    history = tuple(record for record in facts.records.history if record.status != "pending")
-    return facts.records._replace(modified=modified, history=history)
+    return facts.records._replace(modified=modified)
 
 
 def _off_path(facts: Facts) -> Entry | None:

@@ -8,7 +8,17 @@ import pytest
 
 from rawr_install.doctor.checks import CHECKS
 from tests.conftest import Machine
-from tests.support.machines import SITUATIONS, Lab, Situation, document, link_decides, validate
+from tests.support.machines import (
+    SITUATIONS,
+    Lab,
+    Situation,
+    a_pnpm_shim_is_left,
+    an_installation_was_interrupted,
+    document,
+    link_decides,
+    the_receipt_is_a_newer_toolkits,
+    validate,
+)
 
 WITHOUT_REMEDY = ("bun.range", "package.unreadable")  # what to write there only the workspace's people know
 NOT_FIXABLE = {
@@ -132,6 +142,21 @@ def test_a_lost_cli_is_the_one_cause_of_what_follows_from_it(lab: Lab) -> None:
     causes = {each["id"]: each.get("cause") for each in lab.report()["findings"]}
     assert causes == {"workspace.cli-missing": None, "entry.dangling": "workspace.cli-missing"}
     assert lab.doctor().out.count("try: ") == 1
+
+
+def test_no_move_by_hand_is_said_to_end_an_interrupted_change(lab: Lab) -> None:
+    an_installation_was_interrupted(lab)
+    a_pnpm_shim_is_left(lab)
+    report = document(lab.doctor("--fix", "--json", "pnpm.stale-shim"))
+    assert [(fix["ids"], fix["status"]) for fix in report["fixes"]] == [(["pnpm.stale-shim"], "done")]
+    assert statuses(report) == {"operation.pending": "warn", "entry.link-decides": "info"}
+
+
+def test_a_record_of_a_newer_toolkit_is_left_alone_by_fix(lab: Lab) -> None:
+    the_receipt_is_a_newer_toolkits(lab)
+    report = document(lab.doctor("--fix", "--json"))
+    assert [fix["ids"] for fix in report["fixes"]] == [["pnpm.stale-shim"]]
+    assert finding(report, "receipt.unreadable")["remedy"]["text"].startswith("upgrade rawr-install")
 
 
 def test_a_shell_that_finds_no_program_but_a_file_says_so(lab: Lab) -> None:

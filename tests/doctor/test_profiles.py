@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -69,13 +71,24 @@ def test_bash_reads_the_first_of_three(lab: Lab, there: tuple[str, ...], written
 
 
 def test_zsh_finds_its_files_elsewhere_where_it_is_told_to(lab: Lab) -> None:
+    other = lab.home / "zsh files"
+    lab.machine.env["ZDOTDIR"] = str(other)
     argv = remedy_of(lab, "/bin/zsh")["argv"]
     assert isinstance(argv, list)
-    other = lab.home / "zsh files"
-    assert lab.machine.run(*argv, env={"ZDOTDIR": str(other)}).code == 0
+    assert lab.machine.run(*argv).code == 0
     assert (other / ".zprofile").exists() and not (lab.home / ".zprofile").exists()
 
 
-@pytest.mark.parametrize(("shell", "file"), [("/bin/zsh", "~/.zprofile"), ("/usr/bin/fish", "config.fish"), ("", "")])
+@pytest.mark.parametrize(
+    ("shell", "file"),
+    [("/bin/zsh", "~/.zprofile"), ("/usr/bin/fish", "~/.config/fish/config.fish"), ("", "~/.profile")],
+)
 def test_the_words_name_the_file(lab: Lab, shell: str, file: str) -> None:
     assert file in str(remedy_of(lab, shell)["text"])
+
+
+@pytest.mark.parametrize("spoil", [Path.mkdir, lambda profile: profile.symlink_to("/nix/store/gone/.profile")])
+def test_a_profile_that_cannot_be_written_is_told_in_words(lab: Lab, spoil: Callable[[Path], None]) -> None:
+    spoil(lab.home / ".profile")
+    remedy = remedy_of(lab, "/bin/sh")
+    assert remedy["argv"] == [] and str(remedy["text"]).startswith("add to ~/.profile, ")

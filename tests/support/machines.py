@@ -705,6 +705,12 @@ def the_receipt_is_broken(lab: Lab) -> None:
     lab.program(lab.home / ".local/state/rawr/receipt.json", "{")
 
 
+@situation(receipt__unreadable="warn", pnpm__stale_shim="warn")
+def the_receipt_is_a_newer_toolkits(lab: Lab) -> None:
+    lab.program(lab.home / ".local/state/rawr/receipt.json", '{"version": 99, "items": []}')
+    a_pnpm_shim_is_left(lab)
+
+
 @situation(mends="history.unreadable", history__unreadable="warn")
 def the_history_is_broken(lab: Lab) -> None:
     lab.program(lab.home / ".local/state/rawr/history.json", "[]")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from rawr_install.doctor.checks.remedies import Way, run
+from rawr_install.doctor.checks.remedies import Way
 from rawr_install.machine.facts import Facts, Problem
 from rawr_install.machine.requirements import MissingRequirement
 
@@ -80,7 +80,7 @@ def listed(
             if item is None:
                 return None
             # What is missing is the workspace's, or a download; the records are the toolkit's own.
-            way = run(*item.remedy, fixable=True) if isinstance(item, Problem) else item.remedy and Way(*item.remedy)
-            return Found("warn", item.summary, {}, (way,) if way else ())
+            fixable = isinstance(item, Problem) and bool(item.remedy.argv)
+            return Found("warn", item.summary, {}, (Way(*item.remedy, fixable),) if item.remedy else ())
 
         check(check_id, title, skip_reason)(judge)

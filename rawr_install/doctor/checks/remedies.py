@@ -60,10 +60,14 @@ def _planned(facts: Facts, command: str, *words: str) -> Facts | None:
     about = facts if command == "activate" or "--workspace" in words else facts._replace(instance=None)
     try:
         if command == "deactivate":
-            return after(facts, plan_deactivate(facts).changes)
-        return after(facts, (plan_activate if command == "activate" else plan_install)(about, request).changes)
+            changes = plan_deactivate(facts).changes
+        else:
+            changes = (plan_activate if command == "activate" else plan_install)(about, request).changes
     except RefusedError:
         return None
+    # The first thing that a changing command does is to end what was begun.
+    ended = tuple(record for record in facts.records.history if record.status != "pending")
+    return after(facts._replace(records=facts.records._replace(history=ended)), changes)
 
 
 def in_turn(*commands: tuple[str, ...]) -> Way:
@@ -128,7 +132,13 @@ def activate(facts: Facts) -> tuple[Way, ...]:
 
 
 def move_aside(facts: Facts, *paths: str, fixable: bool = False) -> Way:
-    """Rename what stands in the way, links to one place once; nothing is deleted, and no earlier one is overwritten."""
+    """Rename what stands in the way, links to one place once; nothing is deleted, and no earlier one is overwritten.
+
+    In words where the user may not: its folder is another user's, or its disk read-only.
+    """
+    fixed = (path for path in paths if path in facts.seen and facts.seen[path].problem in ("read-only", "not-writable"))
+    if stuck := next(fixed, None):
+        return Way(f"have {stuck} moved away: you cannot write to its folder")
     places = {
         facts.seen[path].set_aside if path in facts.seen else f"{path}.set-aside": path for path in reversed(paths)
     }
@@ -171,33 +181,27 @@ def folder_of(entry: Entry) -> str:
     return entry.path.rpartition("/")[0] or "/"
 
 
-# The file of each kind of shell. Not zsh's .zshenv: on macOS /etc/zprofile comes after it, and has path_helper(8)
-# put the system's folders first again. bash reads the first of three that is there.
-_FILE = {
-    "zsh": '"${ZDOTDIR:-$HOME}/.zprofile"',
-    "bash": '"$(for f in .bash_profile .bash_login .profile; do [ ! -r "$f" ] || break; done; echo "$f")"',
-    "yash": '"$HOME/.yash_profile"',
-    "fish": '"${XDG_CONFIG_HOME:-$HOME/.config}/fish/config.fish"',
-}
-_SHOWN = {"zsh": "~/.zprofile", "yash": "~/.yash_profile", "fish": "~/.config/fish/config.fish"}
 _IN_SH = str.maketrans({char: "\\" + char for char in '\\"$`'})
 _IN_FISH = str.maketrans({char: "\\" + char for char in "\\'"})
-_ADD = 'cd && f={file} && mkdir -p "$(dirname "$f")" && printf "%s\\n" "$1" >> "$f"'
+_ADD = 'mkdir -p "$(dirname "$2")" && printf "%s\\n" "$1" >> "$2"'
 
 
 def to_profile(facts: Facts, folder: str) -> Way:
-    """Put ``folder`` first on the PATH of new login shells; where it will be there anyway, say so."""
+    """Put ``folder`` first on the PATH of new login shells, in words where the user cannot write their profile.
+
+    Where it will be there anyway, say so.
+    """
     if folder in facts.environment.system_path:
         return Way(f"open a new login shell: /etc/paths names {folder}")
     if facts.shell == "fish":
         line = f"fish_add_path --path --prepend --move '{folder.translate(_IN_FISH)}'"
     else:
         line = f'export PATH="{folder.translate(_IN_SH)}:$PATH"'
-    script = _ADD.replace("{file}", _FILE.get(facts.shell, '"$HOME/.profile"'))
-    where = _SHOWN.get(facts.shell, "your shell's profile")
-    text = f"add to {where}, and open a new login shell: {line}"
+    profile = facts.environment.profile
+    shown = f"~{profile.removeprefix(facts.home)}" if profile.startswith(f"{facts.home}/") else profile
+    argv = ("sh", "-c", _ADD, "sh", line, profile) if facts.environment.profile_writable else ()
     effect: Effect = lambda facts: _first_on_path(facts, folder)  # noqa: E731
-    return Way(text, ("sh", "-c", script, "sh", line), effect=effect, later=True)
+    return Way(f"add to {shown}, and open a new login shell: {line}", argv, effect=effect, later=True)
 
 
 def _first_on_path(facts: Facts, folder: str) -> Facts:

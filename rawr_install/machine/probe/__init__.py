@@ -41,6 +41,7 @@ from rawr_install.machine.probe.path_facts import named_by, with_paths
 from rawr_install.machine.requirements import requirements
 from rawr_install.machine.toolkit import toolkit_of, version_of_toolkit
 from rawr_install.paths import Paths
+from rawr_install.report import way_out
 
 if TYPE_CHECKING:
     from rawr_install.machine.records import Item, Record
@@ -202,11 +203,11 @@ def _read_records(paths: Paths) -> Records:
         receipt = records.read_receipt(paths.receipt_file)
         found = found._replace(receipt=receipt, modified=tuple(_modified(paths, receipt)))
     except RawrError as error:
-        problems.append(Problem("receipt.unreadable", error.message, error.remedy))
+        problems.append(Problem("receipt.unreadable", error.message, way_out(error)))
     try:
         found = found._replace(history=tuple(records.read_history(paths.history_file)))
     except RawrError as error:
-        problems.append(Problem("history.unreadable", error.message, error.remedy))
+        problems.append(Problem("history.unreadable", error.message, way_out(error)))
     return found._replace(problems=tuple(problems))
 
 

@@ -28,7 +28,7 @@ def read_environment(
     paths: Paths, environ: Mapping[str, str], cwd: str | None, entries: tuple[Entry, ...]
 ) -> Environment:
     """The environment of a user who stands in ``cwd``; ``entries`` are the ``rawr`` on PATH."""
-    writable = exposed(paths)
+    writable, profile = exposed(paths), _profile(paths.home, environ)
     return Environment(
         tuple(shim for shim in paths.pnpm_shims if os.path.exists(shim)),
         tuple(_fallback(paths, environ)),
@@ -42,7 +42,31 @@ def read_environment(
         cached_toolkits(entries, paths.home, environ),
         "" if all(keeps_modes(path) for path, _ in writable) else MOUNT_PRIVATE,
         ((cwd and unsafe_folder(cwd, environ)) or ("", ""))[1],
+        profile,
+        _can_append(profile),
     )
+
+
+def _can_append(file: str) -> bool:
+    place = next(filter(os.path.lexists, folders_up(file)))
+    return os.access(place, os.W_OK) and (place != file or os.path.isfile(file))
+
+
+def _profile(home: str, environ: Mapping[str, str]) -> str:
+    """The file that a login shell of the user's reads.
+
+    Not zsh's .zshenv: on macOS /etc/zprofile comes after it, and has path_helper(8) put the system's folders first
+    again. bash reads the first of three that is there.
+    """
+    of_bash = (os.path.join(home, name) for name in (".bash_profile", ".bash_login"))
+    profile = os.path.join(home, ".profile")
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return {
+        "zsh": os.path.join(environ.get("ZDOTDIR") or home, ".zprofile"),
+        "bash": next((file for file in of_bash if os.access(file, os.R_OK)), profile),
+        "yash": os.path.join(home, ".yash_profile"),
+        "fish": os.path.join(config, "fish", "config.fish"),
+    }.get(os.path.basename(environ.get("SHELL", "")), profile)
 
 
 def _foreign_files(cwd: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
