@@ -59,7 +59,8 @@ __all__ = [
 ]
 
 RepoStateMutator = Callable[[RepoState], RepoState | None]
-LAST_GOOD_EVERY = 1.0  # seconds; a copy for each of a thousand changes would double their cost
+# Seconds between two copies; one for each of a thousand changes would double their cost.
+LAST_GOOD_EVERY, LAST_GOOD_BESIDE_OTHERS = 1.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ class _Work:
 
 # -- the last good copy ----------------------------------------------------------
 
-_copied: dict[str, float] = {}
+_copied: dict[tuple[str, bool], float] = {}  # when, by directory and whether it was for another program's write
 _written: dict[str, bytes] = {}  # what this process wrote last, to tell another program's write from it
 
 
@@ -263,16 +264,17 @@ def last_good_path(repo_root: str | os.PathLike[str]) -> str:
 def _keep_last_good(directory: str, work: _Work, done: Diagnostics) -> None:
     """Keep a copy of what was just committed; a failure is not one of the mutation.
 
-    A copy, since a hard link would share the fate of a file that an editor writes in place. At most once a second,
-    since one for every mutation would double its cost, but always where it holds what another program has written:
-    not if that was another process of ours, for which we waited, and which keeps copies, too.
+    A copy, since a hard link would share the fate of a file that an editor writes in place. Seldom, since one for
+    every mutation would double its cost; sooner where it holds what another program has written, but not if that was
+    a process of ours for which we waited: it keeps copies, too.
     """
     waited_for = (done.previous_holder or {"kind": "python"})["kind"] if done.contended else ""
-    now, ours = time.monotonic(), waited_for == "python" or work.read == _written.get(directory)
+    foreign = waited_for != "python" and work.read != _written.get(directory)
     _written[directory] = work.written
-    if ours and now - _copied.get(directory, -LAST_GOOD_EVERY) < LAST_GOOD_EVERY:
+    now, every = time.monotonic(), LAST_GOOD_BESIDE_OTHERS if foreign else LAST_GOOD_EVERY
+    if now - _copied.get((directory, foreign), -every) < every:
         return
-    _copied[directory] = now
+    _copied[directory, foreign] = now
     try:
         write_file(os.path.join(directory, "state.last-good.json"), work.written, 0o600, done.durable)
     except OSError:

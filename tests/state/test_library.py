@@ -182,6 +182,7 @@ def test_whoever_waited_for_another_of_ours_copies_no_oftener_than_once_a_second
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, copies: int
 ) -> None:
     monkeypatch.setattr(state, "LAST_GOOD_EVERY", 60.0)
+    monkeypatch.setattr(state, "LAST_GOOD_BESIDE_OTHERS", 0.05)
     written: list[bytes] = []
     monkeypatch.setattr(state, "write_file", lambda _path, data, *_: written.append(data))
     state.enable_plugin(tmp_path, "a")
@@ -192,3 +193,16 @@ def test_whoever_waited_for_another_of_ours_copies_no_oftener_than_once_a_second
             state.enable_plugin(tmp_path, f"mine {turn}")
             assert holder.report()["errors"] == []
     assert len(written) == copies
+
+
+def test_beside_another_program_that_writes_all_the_time_not_every_change_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "LAST_GOOD_BESIDE_OTHERS", 60.0)
+    written: list[bytes] = []
+    monkeypatch.setattr(state, "write_file", lambda _path, data, *_: written.append(data))
+    state.enable_plugin(tmp_path, "a")
+    for turn in range(5):
+        peer_enables(tmp_path, f"theirs {turn}")
+        state.enable_plugin(tmp_path, f"mine {turn}")
+    assert len(written) == 2  # the first of all, and the first with something of theirs
