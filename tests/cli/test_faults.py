@@ -85,7 +85,7 @@ def test_no_failed_system_call_ends_as_a_bug_of_ours(tmp_path: Path, count: Call
     shutil.copytree(tmp_path / "one", template, symlinks=True)
     lines = [f"{line} --json" for line in LINES]
     chance, known, strange = random.Random(), {}, []
-    for number in range(count(200, 4000)):
+    for number in range(count(120, 4000)):
         line = chance.choice(lines)
         machine = fresh(template, tmp_path / "one")
         if line not in known:
