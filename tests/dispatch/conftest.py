@@ -7,11 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.dispatch.cases import T
 from tests.dispatch.scene import SHELLS, TWIN, Scene
+
+OFTEN = ("bash", "busybox", "zsh")
 
 
 @pytest.fixture
@@ -23,24 +26,29 @@ def scene() -> Iterator[Scene]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``runner``: each way to run ``rawr``; ``shell``: each shell that runs the shell entry; ``case``: the table."""
+    fixture, names = ("runner", [TWIN, *SHELLS]) if "runner" in metafunc.fixturenames else ("shell", [*SHELLS])
     if "case" in metafunc.fixturenames:
+        metafunc.parametrize(("case", fixture), [*pairs(fixture, names)], indirect=[fixture])
+    elif fixture in metafunc.fixturenames:
+        metafunc.parametrize(
+            fixture, [pytest.param(name, marks=marks(name, name in OFTEN)) for name in names], indirect=True
+        )
+
+
+def pairs(fixture: str, names: list[str]) -> Iterator[Any]:
+    """Each case by each name; each of the rarer shells takes every third case, another third than the next one."""
+    for number, case in enumerate(T.cases):
         # Of a toolkit that is gone, or older, the twin, which is part of this one, can tell nothing.
-        pairs = [
-            pytest.param(case, name, id=f"{case.name}-{name}", marks=marks(name))
-            for case in T.cases
-            for name in (TWIN, *SHELLS)
-            if not (case.entry_only and name == TWIN)
-        ]
-        return metafunc.parametrize(("case", "runner"), pairs, indirect=["runner"])
-    for fixture, names in (("runner", [TWIN, *SHELLS]), ("shell", [*SHELLS])):
-        if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, [pytest.param(name, marks=marks(name)) for name in names], indirect=True)
-    return None
+        left_out = {TWIN} if case.entry_only else set()
+        # ``shell``: what succeeds needs no Python, or is the twin's.
+        for at, name in enumerate(names if fixture == "runner" or case.runs or case.by_twin else ()):
+            if name not in left_out:
+                yield pytest.param(case, name, id=f"{case.name}-{name}", marks=marks(name, (number + at) % 3 == 0))
 
 
-def marks(name: str) -> list[pytest.MarkDecorator]:
-    """Beside dash, Debian's sh, and the twin the shells are slow."""
-    return [] if name in ("dash", TWIN) else [pytest.mark.slow]
+def marks(name: str, often: bool) -> list[pytest.MarkDecorator]:
+    """Beside dash, Debian's sh, and the twin the shells are slow; with ``--full`` each of them runs everything."""
+    return [] if name in ("dash", TWIN) else [pytest.mark.slow if often else pytest.mark.full]
 
 
 @pytest.fixture

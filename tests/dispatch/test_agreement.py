@@ -34,16 +34,15 @@ def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -
         assert answer.out == expected
 
 
-@pytest.mark.parametrize("alone", [case for case in T.cases if case.runs or case.by_twin], ids=lambda case: case.name)
-def test_success_needs_no_python_but_where_the_table_says(alone: Case, shell: str, scene: Scene) -> None:
-    build(alone, shell, scene)
+def test_success_needs_no_python_but_where_the_table_says(case: Case, shell: str, scene: Scene) -> None:
+    build(case, shell, scene)
     scene.toolkit = ""
     scene.env.pop("RAWR_TRACE", None)
     answer = scene.run(shell)
-    if alone.by_twin:
+    if case.by_twin:
         assert (answer.code in (126, 127), answer.error) == (True, "TOOLKIT_GONE")
     else:
-        assert answer.decision == (0, alone.expected_out(scene), "")
+        assert answer.decision == (0, case.expected_out(scene), "")
 
 
 def test_the_table_holds_its_promised_number_of_cases() -> None:

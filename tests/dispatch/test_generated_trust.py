@@ -162,7 +162,7 @@ def shell_runs(s: Scene, shell: str, user: int) -> bool:
 def test_no_shell_runs_what_python_refuses(count: Callable[[int, int], int]) -> None:
     installed, seen = list(shells()), {"both": 0, "Python alone": 0, "none": 0}
     assert len(installed) > 1
-    for seed in range(count(200, 2700)):
+    for seed in range(count(80, 2700)):
         with tempfile.TemporaryDirectory(prefix="rawr-") as folder:
             scene = Scene(Path(os.path.realpath(folder)))
             scene.toolkit = ""  # what the entry leaves to Python is nothing here
@@ -173,4 +173,4 @@ def test_no_shell_runs_what_python_refuses(count: Callable[[int, int], int]) -> 
         assert said == "run" or not ran, f"layout {seed}: {said}, and run by {ran}"
         assert ran in (set(), {name for name, _ in installed}), f"layout {seed}: run only by {ran}"
         seen["both" if ran else "Python alone" if said == "run" else "none"] += 1
-    assert min(seen.values()) >= 20, seen
+    assert min(seen.values()) >= 8, seen

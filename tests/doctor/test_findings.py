@@ -108,7 +108,11 @@ def mended_elsewhere(each: dict[str, Any]) -> set[str]:
     return {situation.mends for situation in MENDABLE} | ({each["id"]} if not each["remedy"]["argv"] else set())
 
 
-@pytest.mark.parametrize("situation", MENDABLE, ids=str)
+def slow_where_a_lock_is_watched(situation: Situation) -> Any:
+    return pytest.param(situation, marks=[pytest.mark.slow] * situation.mends.startswith("state.lock"))
+
+
+@pytest.mark.parametrize("situation", map(slow_where_a_lock_is_watched, MENDABLE), ids=str)
 def test_fix_mends_what_can_be_undone_and_only_plans_when_asked(lab: Lab, situation: Situation) -> None:
     situation.make(lab)
     before = lab.machine.tree()

@@ -140,8 +140,8 @@ def test_a_path_as_long_as_the_kernel_allows_is_read(lab: Lab) -> None:
     assert found["path.too-long"]["skipped"] > 4_000
 
 
-def test_a_million_folders_on_path_cost_bounded_memory(lab: Lab) -> None:
-    path = ":".join(f"/p/{number}" for number in range(1_000_000))
+def test_many_folders_on_path_cost_bounded_memory(lab: Lab) -> None:
+    path = ":".join(f"/p/{number}" for number in range(200_000))
     environ = {**lab.machine.env, "PATH": f"{lab.machine.env['PATH']}:{path}"}
     tracemalloc.start()
     report = doctor.diagnose(probe.probe(Paths.from_environ(environ), str(lab.ws), environ))

@@ -115,7 +115,7 @@ def instance(lab: Lab, made: dict[str, Any]) -> Path | None:
 
 
 def test_text_json_and_the_rule_agree_on_every_machine(count: Callable[[int, int], int]) -> None:
-    @settings(max_examples=count(40, 1000), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=count(20, 1000), deadline=None, suppress_health_check=list(HealthCheck))
     @given(MACHINES)
     def agree(made: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -293,6 +293,6 @@ def test_any_sequence_from_each_machine_ends_where_the_model_says(count: Callabl
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Sequences,
         settings=settings(
-            max_examples=count(50, 500), stateful_step_count=10, deadline=None, suppress_health_check=checks
+            max_examples=count(25, 500), stateful_step_count=10, deadline=None, suppress_health_check=checks
         ),
     )

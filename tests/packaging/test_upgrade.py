@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_workspace
+from tests.conftest import Machine, make_workspace
 from tests.packaging.conftest import NEXT, THIS, Releases
-from tests.packaging.managers import Manager, offer
+from tests.packaging.managers import MANAGERS, Manager, offer
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +30,14 @@ def change(state):
 
 print(mutate_repo_state_atomically(sys.argv[1], change).attempts)
 """
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.full] * (name not in ("pipx", "uv tool"))) for name in MANAGERS]
+)
+def manager(request: pytest.FixtureRequest, machine: Machine, index: Path) -> Manager:
+    """pip's environments are the slowest to make."""
+    return MANAGERS[request.param](machine, index)
 
 
 @contextmanager

@@ -116,6 +116,7 @@ VERSIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "missing"), VERSIONS)
 def test_what_breaks_needs_a_new_major_version_and_below_1_a_new_minor_one(
     repository: Repository, before: str, after: str, missing: str | None
@@ -133,6 +134,7 @@ def test_what_breaks_needs_a_new_major_version_and_below_1_a_new_minor_one(
     assert (seen, bundle["disposition"]["because"]) == (1 if missing else 0, why)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -353,6 +355,7 @@ LEGACY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LEGACY)
 def test_a_legacy_key_fails(repository: Repository, case: str) -> None:
     edit, found = LEGACY[case]
@@ -411,6 +414,7 @@ NO_EVIDENCE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NO_EVIDENCE)
 def test_a_test_run_is_evidence_only_of_its_own_commit_and_of_what_it_proved(repository: Repository, case: str) -> None:
     change, because = NO_EVIDENCE[case]

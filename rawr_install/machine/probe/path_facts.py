@@ -25,10 +25,10 @@ def with_paths(facts: Facts, environ: Mapping[str, str], bin_dir: str | None = N
     entries, waiting = _entry_paths(facts, bin_dir), _set_asides(facts.records.receipt, facts.records.history)
     try:
         seen = {path: _at_entry(path, waiting.get(path, set()), facts.instance) for path in entries}
-        for path in (facts.owner_file, facts.owner_target, facts.receipt_file, *waiting):
+        for path in {facts.owner_file, facts.owner_target, facts.receipt_file, *waiting} - seen.keys():
             problem = _folder_problem(os.path.dirname(path))
             in_the_way = os.path.dirname(path) if problem == "not-a-folder" else path
-            seen.setdefault(path, PathFacts(read_path(path), problem=problem, set_aside=_set_aside(in_the_way)))
+            seen[path] = PathFacts(read_path(path), problem=problem, set_aside=_set_aside(in_the_way))
     except OSError as error:
         raise RefusedError(
             f"What could not be put back is not changed: {os_error_in_words(error)}.",
