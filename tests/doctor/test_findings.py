@@ -112,7 +112,7 @@ def slow_where_a_lock_is_watched(situation: Situation) -> Any:
     return pytest.param(situation, marks=[pytest.mark.slow] * situation.mends.startswith("state.lock"))
 
 
-@pytest.mark.parametrize("situation", map(slow_where_a_lock_is_watched, MENDABLE), ids=str)
+@pytest.mark.parametrize("situation", [*map(slow_where_a_lock_is_watched, MENDABLE)], ids=str)
 def test_fix_mends_what_can_be_undone_and_only_plans_when_asked(lab: Lab, situation: Situation) -> None:
     situation.make(lab)
     before = lab.machine.tree()
