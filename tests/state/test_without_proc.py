@@ -80,7 +80,7 @@ def test_a_dead_or_unreadable_holder_is_gone_after_a_minute(root: Path, record: 
 @pytest.mark.parametrize(
     "which",
     [
-        pytest.param("tests/state/test_stale.py tests/state/test_exclusion.py tests/machine", marks=pytest.mark.slow),
+        pytest.param("tests/state/test_stale.py tests/state/test_waiting.py", marks=pytest.mark.slow),
         pytest.param("tests", marks=pytest.mark.full),
     ],
 )
