@@ -178,7 +178,10 @@ def _get_bun(wants: dict[str, str]) -> Remedy:
 def _dependency_needs(root: str, manifest: dict[str, object]) -> Iterator[MissingRequirement]:
     if _has_dependencies(manifest) and not os.path.isdir(os.path.join(root, "node_modules")):
         said = f"The dependencies of {root} are not installed (no node_modules)."
-        yield MissingRequirement("dependencies.missing", said, to_run(*INSTALL_COMMAND, "--cwd", root))
+        remedy = to_run(*INSTALL_COMMAND, "--cwd", root)
+        if not os.access(root, os.W_OK):  # another user's, or on a read-only disk
+            remedy = Remedy(f"as a user who can write there, run: {remedy.text}")
+        yield MissingRequirement("dependencies.missing", said, remedy)
 
 
 def _has_dependencies(manifest: dict[str, object]) -> bool:

@@ -111,9 +111,12 @@ def test_a_read_only_workspace_is_told_and_what_is_advised_can_be_run(mount: Mou
     lab = Lab(machine)
     disk = mount("size=1m")
     lab.ws = lab.cwd = make_workspace(disk / "ws")
+    (lab.ws / "package.json").write_text('{"name": "ws", "dependencies": {"left": "1"}}')
+    lab.program(lab.tools / "bun")
     read_only(disk)
     found = {each["id"]: each for each in lab.report()["findings"]}
     assert "mounted read-only" in found["state.not-writable"]["summary"]
+    assert found["dependencies.missing"]["remedy"]["argv"] == []
     ran = lab.machine.rawr_install("state", "enable", "x", "--json", cwd=lab.ws)
     advice = ran.json["error"]["details"]["remedy"]["text"].partition(": ")[2]
     assert ran.code == 1 and str(lab.ws) in advice
