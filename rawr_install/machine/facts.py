@@ -193,7 +193,7 @@ class Environment(NamedTuple):
     private_by: str = ""
     unsafe_folder: str = ""
     profile: str = ""
-    profile_writable: bool = True
+    profile_writable: bool = False
 
 
 class Problem(NamedTuple):

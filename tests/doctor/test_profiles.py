@@ -92,3 +92,10 @@ def test_a_profile_that_cannot_be_written_is_told_in_words(lab: Lab, spoil: Call
     spoil(lab.home / ".profile")
     remedy = remedy_of(lab, "/bin/sh")
     assert remedy["argv"] == [] and str(remedy["text"]).startswith("add to ~/.profile, ")
+
+
+@pytest.mark.parametrize(("shell", "variable"), [("zsh", "ZDOTDIR"), ("fish", "XDG_CONFIG_HOME")])
+def test_a_relative_folder_is_taken_for_one_in_the_home(lab: Lab, shell: str, variable: str) -> None:
+    lab.machine.env[variable] = "odd"
+    assert str(remedy_of(lab, f"/bin/{shell}")["text"]).startswith("add to ~/odd/")
+    assert "probe.crash" not in lab.found()

@@ -197,7 +197,7 @@ def to_profile(facts: Facts, folder: str) -> Way:
         line = f"fish_add_path --path --prepend --move '{folder.translate(_IN_FISH)}'"
     else:
         line = f'export PATH="{folder.translate(_IN_SH)}:$PATH"'
-    profile = facts.environment.profile
+    profile = facts.environment.profile or "your shell's profile"
     shown = f"~{profile.removeprefix(facts.home)}" if profile.startswith(f"{facts.home}/") else profile
     argv = ("sh", "-c", _ADD, "sh", line, profile) if facts.environment.profile_writable else ()
     effect: Effect = lambda facts: _first_on_path(facts, folder)  # noqa: E731

@@ -60,12 +60,11 @@ def _profile(home: str, environ: Mapping[str, str]) -> str:
     """
     of_bash = (os.path.join(home, name) for name in (".bash_profile", ".bash_login"))
     profile = os.path.join(home, ".profile")
-    config = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     return {
-        "zsh": os.path.join(environ.get("ZDOTDIR") or home, ".zprofile"),
+        "zsh": os.path.join(home, environ.get("ZDOTDIR", ""), ".zprofile"),
         "bash": next((file for file in of_bash if os.access(file, os.R_OK)), profile),
         "yash": os.path.join(home, ".yash_profile"),
-        "fish": os.path.join(config, "fish", "config.fish"),
+        "fish": os.path.join(home, environ.get("XDG_CONFIG_HOME") or ".config", "fish", "config.fish"),
     }.get(os.path.basename(environ.get("SHELL", "")), profile)
 
 
