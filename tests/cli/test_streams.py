@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
-import select
 import signal
 import subprocess
 import sys
@@ -76,44 +76,53 @@ def test_nobody_who_reads_stderr_changes_nothing(machine: Machine) -> None:
 
 # -- Ctrl-C ----------------------------------------------------------------------------
 
-# What `python -m rawr_install` does, but that it says when the first line is about to run.
+# What `python -m rawr_install` does, but that it does something more as soon as Ctrl-C is the program's own.
 PROGRAM = """
-import os, sys
+import _signal, os, sys
 from importlib.util import find_spec
+
+def watch(frame, event, argument):
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        return watch
+    sys.settrace(None)
+    {then}
+
 spec = find_spec("rawr_install.__main__")
 code = spec.loader.get_code(spec.name)
 sys.argv[0] = spec.origin
-os.write(int(os.environ.pop("BEGUN")), b".")
-exec(code, {"__name__": "__main__", "__spec__": spec})
+sys.settrace(watch)
+exec(code, {{"__name__": "__main__", "__spec__": spec}})
 """
-INSTALLED = 0.001  # seconds after which the first lines have been run, and Ctrl-C is the program's
+INTERRUPT = "os.kill(os.getpid(), _signal.SIGINT)"
+SAY_SO = "os.write(1, b'.')"
 COMMANDS = ("which --json", "doctor global --json", "state enable x --json", "deactivate --json", "--version", "which")
 
 
-class Interrupted:
-    """One run that gets a SIGINT ``after`` so many seconds from the first line of ``__main__`` on."""
+class Run:
+    """One run; it gets a SIGINT at its first line, or, with ``after``, so many seconds later, or (infinity) never."""
 
-    def __init__(self, machine: Machine, line: str, after: float) -> None:
-        reading, writing = os.pipe()
+    def __init__(self, machine: Machine, line: str, after: float | None = None) -> None:
+        program = PROGRAM.format(then=INTERRUPT if after is None else SAY_SO)
         with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *line.split()],
-            env={**machine.env, "BEGUN": str(writing)},
+            [sys.executable, "-c", program, *line.split()],
+            env=machine.env,
             cwd=machine.folder / "ws",
-            pass_fds=[writing],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,
         ) as process:
-            os.close(writing)
-            assert select.select([reading], [], [], 60)[0]
-            os.close(reading)
-            time.sleep(after)
-            process.send_signal(signal.SIGINT)
-            self.out, self.err = process.communicate(timeout=60)
+            if after is not None:
+                assert process.stdout and process.stdout.read(1) == b"."
+                began = time.perf_counter()
+                if after != math.inf:
+                    time.sleep(after)
+                    process.send_signal(signal.SIGINT)
+            self.out, self.err = (text.decode() for text in process.communicate(timeout=60))
+            self.took = time.perf_counter() - began if after is not None else 0.0
             self.code = process.returncode
 
 
-def check(ran: Interrupted, line: str) -> bool:
+def check(ran: Run, line: str) -> bool:
     """Whether the Ctrl-C ended the command; fails for anything but a tidy end."""
     told = (line, ran.code, ran.out, ran.err)
     assert "Traceback" not in ran.err and "Exception" not in ran.err, told
@@ -131,7 +140,7 @@ def test_ctrl_c_at_the_first_line_ends_the_command_by_the_signal_and_with_an_ans
     machine: Machine, line: str
 ) -> None:
     machine.workspace("ws")
-    assert check(Interrupted(machine, line, INSTALLED), line)
+    assert check(Run(machine, line), line)
     assert not (machine.folder / "ws/.rawr").exists()
 
 
@@ -139,10 +148,11 @@ def test_ctrl_c_at_the_first_line_ends_the_command_by_the_signal_and_with_an_ans
 def test_ctrl_c_at_any_instant_is_no_traceback(machine: Machine, count: Callable[[int, int], int]) -> None:
     settled(machine)
     chance = random.Random(20)
+    lengths = {line: Run(machine, line, math.inf).took for line in COMMANDS}
     ended = 0
     for number in range(count(30, 1200)):
         line = COMMANDS[number % len(COMMANDS)]
-        ended += check(Interrupted(machine, line, chance.uniform(INSTALLED, 0.25)), line)
+        ended += check(Run(machine, line, chance.uniform(0, lengths[line])), line)
     assert ended > 5, "too few came before the end"
 
 
