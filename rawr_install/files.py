@@ -134,6 +134,20 @@ def is_owned_by_me(file: str | os.stat_result) -> bool:
     return _owner_of(file) == os.geteuid()
 
 
+def link_of_another(path: str) -> str | None:
+    """The first symbolic link in the absolute ``path``, as it is spelled, that is another user's; None without one."""
+    place = ""
+    for name in path.split(os.sep)[1:]:
+        place = f"{place}/{name}"
+        try:
+            info = os.lstat(place)
+        except OSError:
+            return None
+        if stat.S_ISLNK(info.st_mode) and not is_ours(info):
+            return place
+    return None
+
+
 def _owner_of(file: str | os.stat_result) -> int:
     try:
         return (os.stat(file) if isinstance(file, str) else file).st_uid

@@ -69,13 +69,17 @@ def status(
 def _repaired(read: Callable[[], LinkFacts], paths: Paths, dry_run: bool) -> RepairResult:
     from rawr_install.events.log import Run
     from rawr_install.install.policy import require_trust
-    from rawr_install.plugins.repair import repair
+    from rawr_install.machine.ownership import require_own_places
+    from rawr_install.plugins.repair import repair, require_own_manifest
 
     def trusted() -> LinkFacts:
         # A link makes the plugin manager run the plugin's code as this user.
         facts = read()
         require_trust(facts.canonical.root, os.environ)
+        require_own_manifest(facts.manifest.path, os.environ)
         return facts
+
+    require_own_places(paths)
 
     if dry_run:
         return repair(trusted, paths.machine_lock, dry_run=True)

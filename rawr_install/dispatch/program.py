@@ -2,12 +2,14 @@
 
 :func:`examine` is the one answer, for dispatch, activation, the doctor and ``which``; the shell entry knows the same
 rules (``_rawr_starts`` in ``shims/rawr``). What the toolkit starts by itself (:func:`resolve`, :func:`environment`) is
-never taken from the current folder. Standard library only, and of that ``os`` and ``sys``: the dispatch path loads it.
+never taken from the current folder. Standard library only, and of that ``os``, ``stat`` and ``sys``: the dispatch path
+loads it.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from rawr_install.files import is_ours, read_beginning
@@ -137,10 +139,16 @@ def resolve(program: str, path: str | None) -> str | None:
     """The file that the toolkit itself starts for ``program``: by an absolute name, and the user's or root's.
 
     A relative element of ``path`` (an empty one, too) is the current folder or one in it, which anybody may have
-    filled; it is passed over, and so is another user's file.
+    filled; it is passed over, and so is what another user has put, or could exchange.
     """
     found = (find(program, folder) for folder in absolute(os.defpath if path is None else path))
-    return next((file for file in found if file and os.path.isabs(file) and is_ours(file)), None)
+    return next((file for file in found if file and os.path.isabs(file) and is_put_by_us(file)), None)
+
+
+def is_put_by_us(file: str) -> bool:
+    """Whether nobody but the user and root can have put ``file`` there, as the shell entry asks (``_rawr_safe``)."""
+    folder = os.path.dirname(file)
+    return is_ours(file) and is_ours(folder) and not os.stat(folder).st_mode & stat.S_ISVTX
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:

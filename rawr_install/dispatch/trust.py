@@ -154,6 +154,12 @@ def _unseen(path: str, error: OSError) -> tuple[str, str]:
     return path, f"{path} cannot be looked at ({os_error_name(error)})"
 
 
+def foreign_on_the_way(path: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """What on the way to ``path`` is another user's, or cannot be looked at, and the sentence that says so."""
+    passed, error = chain(path, environ)
+    return error or _foreign(passed)
+
+
 def _foreign(passed: Iterable[tuple[str, os.stat_result]]) -> tuple[str, str] | None:
     for path, info in passed:
         if not _is_safe(path, info):

@@ -21,6 +21,7 @@ import time
 
 from rawr_install.atomic import make_folder
 from rawr_install.encoding import well_formed
+from rawr_install.files import is_ours
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ def _shortened(value: object) -> str | None:
 
 def append(path: str, line: bytes) -> None:
     """Append one line in one write, after a rotation where one is due; raises OSError."""
+    _require_own_way(os.path.dirname(path))
     _rotate_when_full(path)
     fd = _opened(path)
     try:
@@ -263,6 +265,19 @@ def append(path: str, line: bytes) -> None:
         os.close(fd)
 
 
+def _require_own_way(folder: str) -> None:
+    """Raise PermissionError where another user owns a folder or a link up to HOME, and could lead the log anywhere.
+
+    ``sudo`` that keeps HOME would also leave a folder of root's there, which its user could not use.
+    """
+    while folder != os.sep:
+        if os.path.lexists(folder) and not is_ours(os.lstat(folder)):
+            raise PermissionError(f"{folder} is another user's")
+        if folder == os.environ.get("HOME"):
+            return
+        folder = os.path.dirname(folder)
+
+
 def _opened(path: str) -> int:
     # O_NONBLOCK: a FIFO in this place must not make a command wait for its reader.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -270,7 +285,7 @@ def _opened(path: str) -> int:
         path = os.path.realpath(path)
     if not os.path.isdir(folder := os.path.dirname(path)):
         make_folder(folder, 0o700)
-    if os.stat(folder).st_uid != os.geteuid():  # sudo that keeps HOME would leave a file of root's there
+    if os.stat(folder).st_uid != os.geteuid():
         raise PermissionError(f"{folder} is another user's")
     return os.open(path, flags, 0o600)
 

@@ -13,7 +13,6 @@ a workspace is asked.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -32,7 +31,7 @@ from rawr_install.dispatch.workspace import (
 )
 from rawr_install.encoding import to_wire
 from rawr_install.errors import RawrError, RefusedError, UsageError, os_error_code, os_error_hint, os_error_in_words
-from rawr_install.files import free_name, is_owned_by_me, read_bytes, read_regular, real_path
+from rawr_install.files import free_name, is_owned_by_me, link_of_another, read_bytes, read_regular, real_path
 from rawr_install.machine.lock import locked
 from rawr_install.machine.messages import untrusted
 from rawr_install.machine.ownership import require_own_places
@@ -121,21 +120,14 @@ def require_own_state(root: str, environ: Mapping[str, str]) -> None:
     another user's, who would choose what is replaced, or leads out of ``root`` to what is not the user's.
     """
     require_trust(root, environ)
+    link = link_of_another(os.path.join(root, ".rawr", "state", "state.json"))
+    if link:
+        raise _not_your_state(link, "is a link that another user made")
     for parts in ((".rawr",), (".rawr", "state"), (".rawr", "state", "state.json")):
         path = os.path.join(root, *parts)
         real = os.path.realpath(path)
-        if _is_link_of_another(path):
-            raise _not_your_state(path, "is a link that another user made")
         if os.path.commonpath((real, root)) != root and os.path.lexists(real) and not is_owned_by_me(real):
             raise _not_your_state(path, f"leads out of the workspace to {real}, which is not yours")
-
-
-def _is_link_of_another(path: str) -> bool:
-    try:
-        info = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISLNK(info.st_mode) and info.st_uid not in (0, os.geteuid())
 
 
 def _not_your_state(path: str, why: str) -> RefusedError:

@@ -11,7 +11,7 @@ import stat
 
 from rawr_install.dispatch.trust import keeps_modes, others_can_write, user_name
 from rawr_install.errors import RefusedError
-from rawr_install.files import is_ours
+from rawr_install.files import is_ours, link_of_another
 from rawr_install.paths import Paths
 
 MOUNT_PRIVATE = "its file system keeps no modes: mount it with a umask of 077, or set HOME to a folder elsewhere"
@@ -59,6 +59,9 @@ def not_yours(paths: Paths) -> str | None:
     """What in the toolkit's places is another user's, as the beginning of a sentence; None where nothing is."""
     if os.geteuid() == 0 and paths.variable("SUDO_UID") and _stranger(paths.home) is not None:
         return f"This is root through sudo, and HOME, {paths.home}, belongs to {_stranger(paths.home)}"
+    for path in (paths.dot_rawr, paths.state_dir):
+        if link := link_of_another(path):
+            return f"{link} is a link that {user_name(os.lstat(link).st_uid)} made"
     policy = (paths.owner_file, paths.fallback_file, paths.trusted_file)
     records = (paths.history_file, paths.receipt_file, paths.refresh_file, paths.machine_lock)
     for path in (paths.dot_rawr, *policy, paths.state_dir, *records):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import stat
 import sys
 from collections.abc import Iterable, Mapping
 
-from rawr_install.dispatch.program import absolute, examine
+from rawr_install.dispatch.program import absolute, examine, is_put_by_us
 from rawr_install.errors import RawrError
-from rawr_install.files import is_ours, read_bytes
+from rawr_install.files import read_bytes
 from rawr_install.machine.entry import UNFILLED, Entry
 from rawr_install.machine.origin import TOUR_PREFIX, is_cached, reinstall
 
@@ -83,14 +82,8 @@ def toolkit_of(shim: str, home: str, path_variable: str) -> str | None:
         os.path.join(home, ".local", "bin", "rawr-install"),
     )
     return next(
-        (path for path in candidates if path and _is_safe(path) and not examine(path, path_variable).reason), None
+        (path for path in candidates if path and is_put_by_us(path) and not examine(path, path_variable).reason), None
     )
-
-
-def _is_safe(path: str) -> bool:
-    """Whether nobody but the user and root can have put it there, as the shell entry asks (``_rawr_safe``)."""
-    folder = os.path.dirname(path)
-    return is_ours(path) and is_ours(folder) and not os.stat(folder).st_mode & stat.S_ISVTX
 
 
 def _recorded(shim: str) -> str | None:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rawr_install import atomic
+from rawr_install.dispatch.trust import foreign_on_the_way, is_granted
 from rawr_install.errors import RawrError, RefusedError, os_error_in_words
 from rawr_install.files import free_name
 from rawr_install.machine.lock import WAIT, locked
@@ -76,6 +77,21 @@ def repair(read: Callable[[], LinkFacts], lock_file: str, dry_run: bool = False,
     return look.end("failed", "the manifest kept changing", _busy(look.manifest))
 
 
+def require_own_manifest(path: str, environ: Mapping[str, str]) -> None:
+    """To be asked before a repair: whoever owns a folder or a link on the way to ``path`` chooses what is replaced.
+
+    Raises RefusedError ``MANIFEST_NOT_YOURS``.
+    """
+    found = None if is_granted(os.path.realpath(path), environ) else foreign_on_the_way(path, environ)
+    if found:
+        raise RefusedError(
+            f"The plugin manager manifest {path} is not yours alone: {found[1]}; nothing was changed.",
+            code="MANIFEST_NOT_YOURS",
+            hint="run it without sudo" if os.geteuid() == 0 and environ.get("SUDO_UID") else "",
+            remedy=("ls", "-ld", found[0]),
+        )
+
+
 def _checked(before: _Look, after: _Look, backup: str | None) -> RepairResult:
     left = [issue for issue in after.report["issues"] if issue["autoFixable"]]
     if not left:
@@ -95,7 +111,7 @@ def _rewrite(found: Manifest, steps: Sequence[Step]) -> str | None:
     path = os.path.realpath(found.path)  # a link to the manifest survives
     try:
         data = manifest.edit(found, steps)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        atomic.make_folder(os.path.dirname(path))
         mode = 0o644 if found.data is None else stat.S_IMODE(os.stat(path).st_mode)
         if found.data is not None:
             atomic.write_file(backup_path(path), found.data, mode)

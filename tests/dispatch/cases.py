@@ -446,8 +446,8 @@ def _(s: Scene) -> None:
 # -- trust ---------------------------------------------------------------------------------
 
 
-def foreign(s: Scene, listed: str | None) -> Path:
-    root = s.stand(s.workspace("ws"))
+def foreign(s: Scene, listed: str | None, name: str = "ws") -> Path:
+    root = s.stand(s.workspace(name))
     s.give_away(root, s.cli(root))
     if listed is not None:
         s.dot_rawr("trusted-workspaces", listed.replace("{root}", str(root)))
@@ -731,6 +731,25 @@ for about, value in (
         s.env["RAWR_TRUSTED_WORKSPACES"] = value.replace("{root}", str(root)).replace("{folder}", str(s.folder))
 
 
+@T.fails(
+    "a workspace of another user, whose path RAWR_TRUSTED_WORKSPACES says in two",
+    "WORKSPACE_NOT_TRUSTED",
+    126,
+    root=True,
+)
+def _(s: Scene) -> None:
+    root = foreign(s, None, "x:/y")
+    s.env["RAWR_TRUSTED_WORKSPACES"] = str(root)  # the two elements …/x and /y
+
+
+@T.runs(
+    "a workspace of another user with a colon in its path, RAWR_TRUSTED_WORKSPACES names a folder above", "y", root=True
+)
+def _(s: Scene) -> None:
+    foreign(s, None, "x:/y")
+    s.env["RAWR_TRUSTED_WORKSPACES"] = str(s.folder)
+
+
 for about, listed in (("a folder above it is listed", "{folder}\n"), ("the list says /", "/\n")):
 
     @T.runs(f"a workspace of another user, {about}", root=True)
@@ -848,6 +867,17 @@ for name in ("apps", "apps/cli", "apps/cli/bin"):
         s.stand(inner / "sub")
         belongs_to(s, 65534, outer)
         (inner / name).chmod(0)
+        s.user = 65534
+
+    @T.fails(f"an inner workspace's {name} is a link into a folder that cannot be entered", "CANNOT_SEARCH", root=True)
+    def _(s: Scene, name: str = name) -> None:
+        outer, inner = s.workspace("outer"), s.workspace("outer/inner")
+        closed = s.folder / "closed"
+        closed.mkdir(0o700)
+        (inner / name).rename(closed / "it")
+        (inner / name).symlink_to(closed / "it")
+        s.stand(inner / "sub")
+        belongs_to(s, 65534, outer)
         s.user = 65534
 
 

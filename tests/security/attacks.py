@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from tests.security.scene import THEM, Scene
 from tests.support.machine import Ran
+from tests.support.plugins import make_linkable
 
 TRUST, WORKSPACE, SHIM = "dispatch/trust.py", "dispatch/workspace.py", "shims/rawr"
 
@@ -63,10 +64,10 @@ STICKY = Check(
     "        if False:\n            return folder",
 )
 PARTS = {
-    "the root": ("", '  _rawr_mine "${_rawr_root:-/}" &&', "  "),
-    "apps": ("apps", '&& _rawr_mine "$_rawr_p" &&', "&&"),
-    "apps/cli": ("apps/cli", '_rawr_mine "$_rawr_p/cli" &&', ""),
-    "apps/cli/bin": ("apps/cli/bin", '_rawr_mine "$_rawr_p/cli/bin" && ', ""),
+    "the root": ("", ' "${_rawr_root:-/}"', ""),
+    "apps": ("apps", ' "$_rawr_p" "$_rawr_p/cli"', ' "$_rawr_p/cli"'),
+    "apps/cli": ("apps/cli", ' "$_rawr_p/cli" ', " "),
+    "apps/cli/bin": ("apps/cli/bin", ' "$_rawr_p/cli/bin"; do', "; do"),
 }
 
 
@@ -88,7 +89,7 @@ def _part_of_theirs(name: str) -> None:
         os.chown(inside(scene).home / "ws" / part, THEM, THEM)
         return ran(scene, scene.rawr("build", cwd=scene.home / "ws/here"))
 
-    sticky = Check(SHIM, '[ -O "$1" ] && ! [ -k "$1" ]', '[ -O "$1" ]')
+    sticky = Check(SHIM, '[ -O "$_rawr_p" ] && ! [ -k "$_rawr_p" ] && ', '[ -O "$_rawr_p" ] && ')
 
     @attack(1, f"{name} is mine and sticky: they have put files there", "WORKSPACE_NOT_TRUSTED", STICKY, sticky)
     def _(scene: Scene) -> tuple[bool, Ran]:
@@ -105,7 +106,7 @@ for _name in PARTS:
     "the CLI is theirs",
     "WORKSPACE_NOT_TRUSTED",
     FOREIGN,
-    Check(SHIM, ' && [ -O "$_rawr_cli" ] || return', " || return"),
+    Check(SHIM, '[ -O "$_rawr_cli" ] && ! [', "! ["),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     os.chown(inside(scene).home / "ws/apps/cli/bin/run.js", THEM, THEM)
@@ -130,7 +131,7 @@ def _(scene: Scene) -> tuple[bool, Ran]:
     "apps is a link into a folder whose parent is theirs",
     "WORKSPACE_NOT_TRUSTED",
     Check(TRUST, "        if target:\n", "        if False:\n"),
-    Check(SHIM, '  [ -h "$_rawr_p" ] || [ -h "$_rawr_p/cli" ]', '  [ -h "$_rawr_p/cli" ]'),
+    Check(SHIM, ' && ! [ -h "$_rawr_p" ] || return', " || return"),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     apps = inside(scene).home / "ws/apps"
@@ -195,6 +196,19 @@ def _(scene: Scene) -> tuple[bool, Ran]:
 
 @attack(
     2,
+    "the path of their workspace reads like two elements of the variable",
+    "WORKSPACE_NOT_TRUSTED",
+    FOREIGN,
+    Check(SHIM, "case $_rawr_p in *:*) ;; *) return 0 ;; esac ;;", "return 0 ;;"),
+)
+def _(scene: Scene) -> tuple[bool, Ran]:
+    root = scene.checkout(scene.home / "a:/b", THEM)
+    here = scene.folder_of_mine(root / "here")
+    return ran(scene, scene.rawr("build", cwd=here, env={"RAWR_TRUSTED_WORKSPACES": str(root)}))
+
+
+@attack(
+    2,
     "I grant a place that they can exchange",
     "PLACE_NOT_SAFE",
     Check("install/policy.py", "    if (who or root == os.sep) and not force:", "    if False:"),
@@ -248,7 +262,7 @@ def _in_a_folder(scene: Scene, mode: int, user: int) -> tuple[bool, Ran]:
     "I stand in a folder of theirs, whose bunfig.toml Bun loads",
     "CWD_NOT_TRUSTED",
     CWD,
-    Check(SHIM, '{ _rawr_mine "$_rawr_cwd" && _rawr_ours; }', "_rawr_ours"),
+    Check(SHIM, "for _rawr_p in . ", "for _rawr_p in "),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     return _in_a_folder(scene, 0o755, THEM)
@@ -259,7 +273,7 @@ def _(scene: Scene) -> tuple[bool, Ran]:
     "I stand in a sticky folder of mine, with their bunfig.toml",
     "CWD_NOT_TRUSTED",
     CWD_STICKY,
-    Check(SHIM, '{ _rawr_mine "$_rawr_cwd" && _rawr_ours; }', "_rawr_ours"),
+    Check(SHIM, "for _rawr_p in . ", "for _rawr_p in "),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     return _in_a_folder(scene, 0o1777, scene.me)
@@ -385,7 +399,7 @@ def _runs_there(remedy: dict[str, object] | None) -> bool:
     7,
     "state.json is a link of theirs to a file of mine",
     "STATE_NOT_YOURS",
-    Check("install/policy.py", "        if _is_link_of_another(path):\n", "        if False:\n"),
+    Check("install/policy.py", "    if link:\n", "    if False:\n"),
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     victim = scene.file(scene.home / "precious.json", '{"version":1,"plugins":{"enabled":[]}}')
@@ -495,6 +509,55 @@ def _(scene: Scene) -> tuple[bool, Ran]:
 )
 def _(scene: Scene) -> tuple[bool, Ran]:
     return _written_through(scene, "install.lock", os.symlink, scene.me)
+
+
+def _led_elsewhere(scene: Scene, *words: str) -> tuple[bool, Ran]:
+    """``words`` where a link of theirs leads to a folder of mine on the way to the toolkit's state folder."""
+    victim = scene.folder_of_mine(scene.home / "precious")
+    (scene.theirs / "state").symlink_to(victim)
+    scene.give(THEM, scene.theirs)
+    env = {**EVENTS, "XDG_STATE_HOME": str(scene.theirs / "state")}
+    done = scene.toolkit(*words, cwd=inside(scene).home / "ws", env=env)
+    return any(victim.iterdir()), done
+
+
+@attack(
+    9,
+    "a folder above the state folder is a link of theirs to a folder of mine",
+    "STATE_DIR_NOT_YOURS",
+    Check("machine/ownership.py", "        if link := link_of_another(path):\n", "        if False:\n"),
+)
+def _(scene: Scene) -> tuple[bool, Ran]:
+    return _led_elsewhere(scene, "fallback", "enable")
+
+
+@attack(
+    9,
+    "a folder above the event log is a link of theirs to a folder of mine",
+    "",
+    Check("events/log.py", "    _require_own_way(os.path.dirname(path))\n", ""),
+)
+def _(scene: Scene) -> tuple[bool, Ran]:
+    return _led_elsewhere(scene, "state", "enable", "x")
+
+
+@attack(
+    9,
+    "the plugin manager's manifest is a link of theirs to a file of mine",
+    "MANIFEST_NOT_YOURS",
+    Check("cli/plugins.py", "        require_own_manifest(facts.manifest.path, os.environ)\n", ""),
+)
+def _(scene: Scene) -> tuple[bool, Ran]:
+    victim = scene.file(scene.home / "precious.json", "{}")
+    data = scene.theirs / "data"
+    (data / "@rawr/cli").mkdir(parents=True)
+    (data / "@rawr/cli/package.json").symlink_to(victim)
+    scene.give(THEM, data)
+    make_linkable(inside(scene).home / "ws", "one")
+    scene.mine(scene.home / "ws")
+    env = {"XDG_DATA_HOME": str(data)}
+    done = scene.toolkit("plugins", "status", "--repair", cwd=scene.home / "ws", env=env)
+    return victim.read_text() != "{}", done
 
 
 # -- 10: who can read a lock can hold it ----------------------------------------------------------

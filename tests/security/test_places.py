@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.conftest import Machine, Ran
+from tests.support.plugins import make_linkable
 
 THEM = 12345
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to a second user")
@@ -151,14 +152,15 @@ def test_nothing_is_written_through_the_lock_or_the_event_log(
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_each_folder_that_is_made_gets_its_own_mode(machine: Machine, umask: int) -> None:
     root = machine.workspace("a")
+    make_linkable(root, "one")
     machine.env["PATH"] = f"{machine.bun_bin}:{machine.env['PATH']}"
     old = os.umask(umask)
     try:
-        program = (sys.executable, "-m", "rawr_install", "activate", str(root))
-        ran = machine.run(*program)
+        for words in (("activate", root), ("plugins", "status", "--repair", "--workspace", root)):
+            ran = machine.run(sys.executable, "-m", "rawr_install", *words)
+            assert ran.code == 0, ran
     finally:
         os.umask(old)
-    assert ran.code == 0, ran
     for path in machine.home.rglob("*"):
         assert path.is_symlink() or not path.stat().st_mode & 0o022, path
     assert state_dir(machine).stat().st_mode & 0o777 == 0o700

@@ -155,9 +155,13 @@ def test_completion_by_clicks_own_variable_starts_nothing(trap: Trap) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
-def test_another_users_program_is_passed_over(trap: Trap) -> None:
+@pytest.mark.parametrize("what", ["their file", "their folder", "a sticky folder"])
+def test_a_program_that_another_user_put_there_or_can_exchange_is_passed_over(trap: Trap, what: str) -> None:
     theirs = trap.machine.folder / "theirs"
     trap.plant(theirs / "git")
-    os.chown(theirs / "git", 65534, 65534)
+    if what == "a sticky folder":
+        theirs.chmod(0o1777)
+    else:
+        os.chown(theirs / "git" if what == "their file" else theirs, 65534, 65534)
     assert program.resolve("git", f"{theirs}:/usr/bin:/bin") == shutil.which("git", path="/usr/bin:/bin")
     assert program.resolve("git", str(theirs)) is None
