@@ -41,9 +41,8 @@ def stage_file(
     Without a ``mode`` the umask decides. ``owner`` (user, group) is kept as far as we may give files away.
     """
     name = temporary_name(path)
-    # What will be another's is readable to nobody until it is theirs.
-    private = owner is not None and owner != (os.geteuid(), os.getegid())
-    fd = os.open(name, _MAKE, 0o666 if mode is None else 0o600 if private else mode)
+    # Until it is given away its group may be the wrong one: at first that gets no more than everybody.
+    fd = os.open(name, _MAKE, 0o666 if mode is None else mode & 0o707 | mode & (mode & 0o007) << 3)
     try:
         try:
             write_all(fd, data)

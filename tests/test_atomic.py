@@ -127,19 +127,20 @@ def test_while_it_is_written_a_file_is_for_those_who_may_read_it_in_the_end(
 
 
 @needs_root
-def test_until_it_is_given_to_another_a_file_is_for_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("mode", "first"), [(0o660, 0o600), (0o4775, 0o755), (0o604, 0o604)])
+def test_until_it_is_given_to_another_the_group_has_no_more_than_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, first: int
 ) -> None:
     seen, give = [], os.fchown
 
     def watched(fd: int, user: int, group: int) -> None:
-        seen.append(os.fstat(fd).st_mode & 0o777)
+        seen.append(os.fstat(fd).st_mode & 0o7777)
         give(fd, user, group)
 
     monkeypatch.setattr(os, "fchown", watched)
-    staged = Path(durable.stage_file(str(tmp_path / "file"), b"secret", 0o660, owner=(12345, 12346)))
+    staged = Path(durable.stage_file(str(tmp_path / "file"), b"secret", mode, owner=(12345, 12346)))
     info = staged.stat()
-    assert (seen, info.st_mode & 0o777, info.st_uid, info.st_gid) == ([0o600], 0o660, 12345, 12346)
+    assert (seen, info.st_mode & 0o7777, info.st_uid, info.st_gid) == ([first], mode, 12345, 12346)
 
 
 def test_what_somebody_put_at_the_temporary_name_is_not_written_through(

@@ -36,7 +36,7 @@ HARMLESS = {
         "fcntl",
     ),
     *("flock", "getdents64", "ioctl", "getpid", "gettid", "kill", "tgkill", "utimensat", "fchmod", "fchown", "uname"),
-    *("getegid", "geteuid", "getrandom", "clock_nanosleep", "restart_syscall", "sysinfo"),
+    *("getrandom", "clock_nanosleep", "restart_syscall", "sysinfo"),
 }
 Disk = dict[str, bytes]
 

@@ -42,7 +42,6 @@ ERRNOS = {
     "fsync": "EIO ENOSPC EDQUOT EINTR",
     "ftruncate": "EIO EFBIG EINTR",
     "getdents64": "EIO ENOENT",
-    "getegid": "",
     "geteuid": "",
     "getpid": "",
     "getrandom": "EINTR ENOSYS",
