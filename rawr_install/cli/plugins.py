@@ -10,6 +10,7 @@ import click
 from rawr_install.cli.base import LazyGroup, Result, command, group
 from rawr_install.cli.screen.progress import Progress
 from rawr_install.cli.screen.table import table
+from rawr_install.cli.screen.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import RefusedError
 from rawr_install.paths import Paths
@@ -151,7 +152,7 @@ def _issue_lines(report: InstallState) -> Iterator[str]:
         rows.append((str(issue["kind"]), "yes" if issue["autoFixable"] else "no", f"{issue['message']}{now}"))
     if rows:
         yield ""
-        yield from table(("ISSUE", "FIXABLE", "WHAT"), rows)
+        yield from table(("ISSUE", "FIXABLE", "WHAT"), rows, stdout().width)
     if report["actions"]:
         yield ""
         yield "actions:"

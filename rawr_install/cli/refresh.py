@@ -7,6 +7,7 @@ import os
 import click
 
 from rawr_install.cli.base import Result, command, log
+from rawr_install.cli.screen.terminal import tilde, tilde_in
 from rawr_install.dispatch.locate import current_folder
 from rawr_install.errors import RawrError, unexpected
 from rawr_install.install.refresh import Hook, Refreshed
@@ -69,7 +70,7 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
 def _shrugged(error: Exception) -> Result:
     """A hook's failure: one line, and exit code 0, since git has done what it was asked."""
     known = error if isinstance(error, RawrError) else unexpected(error)
-    way_out = remedy_text(known)
+    way_out = remedy_text(known).replace("\nor ", "; or ")
     said = f"not refreshed: {known.message} [{known.code}]" + (f"; try: {way_out}" if way_out else "")
     return Result(
         {"acted": False, "changed": False, "reason": "failed", "code": known.code}, warnings=[f"rawr-install: {said}"]
@@ -77,16 +78,17 @@ def _shrugged(error: Exception) -> Result:
 
 
 def _lines(done: Refreshed) -> list[str]:
+    root = tilde(str(done.workspace_root), Paths.from_environ(os.environ).home)
     idle = {
         "no-owner": "No workspace is this machine's owner; nothing to refresh.",
-        "not-owner": f"This checkout is not the machine's owner ({done.workspace_root}); nothing to refresh.",
+        "not-owner": f"This checkout is not the machine's owner ({root}); nothing to refresh.",
     }
     if done.reason in idle:
         return [idle[done.reason]]
     paths = "unknown" if done.changed_paths is None else ", ".join(done.changed_paths) or "none"
     since = f"since {done.since[:12]}" if done.since else "so far"
     return [
-        f"Owner: {done.workspace_root}",
+        f"Owner: {root}",
         f"Changed paths that matter {since}: {paths}",
         *(_news(done) or ["All in place."]),
     ]
@@ -94,7 +96,8 @@ def _lines(done: Refreshed) -> list[str]:
 
 def _news(done: Refreshed) -> list[str]:
     """What a person should read even in the middle of other output."""
-    steps = [f"{'would ' if done.reason == 'planned' else ''}{step}" for step in done.steps]
+    home = Paths.from_environ(os.environ).home
+    steps = [f"{'would ' if done.reason == 'planned' else ''}{tilde_in(step, home)}" for step in done.steps]
     return [*steps, *(need.summary + (f" Try: {need.remedy.text}" if need.remedy else "") for need in done.needs)]
 
 

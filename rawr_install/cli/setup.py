@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rawr_install.cli.base import JSON_KEY, Result, command, error_lines, log
-from rawr_install.cli.screen.terminal import tilde
+from rawr_install.cli.screen.terminal import tilde, tilde_in
 from rawr_install.dispatch.workspace import fallback_enabled
 from rawr_install.ecmascript import trim
 from rawr_install.errors import RawrError, RefusedError
@@ -251,8 +251,7 @@ def _tilde(path: object) -> str:
 
 
 def _tilde_in(sentence: str) -> str:
-    """The sentence with ``~`` in its paths; not in a quoted one, where no shell would expand it."""
-    return sentence.replace(f" {_paths().home}/", " ~/")
+    return tilde_in(sentence, _paths().home)
 
 
 def _owner_lines(result: Activated) -> list[str]:

@@ -11,6 +11,7 @@ import click
 from rawr_install.cli.base import Command, Result, command, group, log
 from rawr_install.cli.screen.progress import Progress
 from rawr_install.cli.screen.table import table
+from rawr_install.cli.screen.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.install import policy
 from rawr_install.plugins import gate, web
@@ -40,7 +41,7 @@ def web_list(workspace: str | None) -> Result:
 @command("status", epilog="rawr-install plugins web status")
 @_workspace
 def web_status(workspace: str | None) -> Result:
-    """What is enabled, also ids in the state that are no plugin of this workspace any more."""
+    """What is enabled, and the enabled ids that are not plugins of this workspace."""
     return _shown(workspace, gone=True)
 
 
@@ -117,11 +118,12 @@ def _shown(workspace: str | None, gone: bool) -> Result:
     broken = [violation.message for violation in catalog.violations if violation.group == "web"]
     if not rows:
         return Result(data, ["no web plugins found"], broken)
-    return Result(data, list(table(("PLUGIN", "STATUS", "RUNTIME"), [_cells(row) for row in rows])), broken)
+    lines = list(table(("PLUGIN", "STATUS", "RUNTIME"), [_cells(row) for row in rows], stdout().width))
+    return Result(data, lines, broken)
 
 
 def _cells(row: Mapping[str, object]) -> tuple[str, str, str]:
-    runtime = "no plugin of this workspace" if row["kind"] is None else "yes" if row["runtime"] else web.NO_RUNTIME
+    runtime = "not a plugin of this workspace" if row["kind"] is None else "yes" if row["runtime"] else web.NO_RUNTIME
     return str(row["id"]), "enabled" if row["enabled"] else "disabled", runtime
 
 

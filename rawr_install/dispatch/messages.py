@@ -51,7 +51,7 @@ def bad_variable(found: Discovery, cwd: str, need_cli: bool = True) -> DispatchE
     lacking = _lacking(os.path.join(cwd, found.refused or ""))
     needed = "package.json, plugins/ and apps/cli/bin/run.js" if need_cli else "package.json and plugins/"
     return DispatchError(
-        f"{found.source} names no workspace: {found.refused} ({lacking}).",
+        f"{found.source} does not name a workspace: {found.refused} ({lacking}).",
         code="BAD_WORKSPACE_VARIABLE",
         hint=f"unset {found.source}\nor set it to a folder with {needed}",
     )

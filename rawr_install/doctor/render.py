@@ -45,7 +45,7 @@ def render(
         yield from (line for each in shown if each.status in QUIET for line in _quiet(each, width))
         yield from map(hide, _entries(report))
     elif len(report.answers) > len(shown):
-        yield from ("", _rest(report, len(shown)))
+        yield from ("", *_wrapped(_rest(report, len(shown)), width, ""))
 
 
 def headline(report: Report) -> str:

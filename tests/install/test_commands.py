@@ -254,7 +254,7 @@ def test_where_no_workspace_is_the_precondition_is_missing(machine: Machine) -> 
     assert error(named) == (1, "WORKSPACE_CLI_MISSING")
     wrong = machine.rawr_install("activate", "--json", cwd=root, env={"RAWR_WORKSPACE_ROOT": "/nowhere"})
     assert error(wrong) == (2, "BAD_WORKSPACE_VARIABLE")
-    assert "RAWR_WORKSPACE_ROOT names no workspace: /nowhere" in wrong.json["error"]["message"]
+    assert "RAWR_WORKSPACE_ROOT does not name a workspace: /nowhere" in wrong.json["error"]["message"]
 
 
 @pytest.mark.contract("C3", "install.other-owner", "another owner is not passed over without --force")

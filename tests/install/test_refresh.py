@@ -395,6 +395,13 @@ def test_outside_the_owner_refresh_says_so(machine: Machine) -> None:
     assert (done.code, "is not the machine's owner" in done.out) == (0, True)
 
 
+def test_what_refresh_has_done_is_told_with_the_home_as_a_tilde(machine: Machine) -> None:
+    root = make_workspace(machine.home / "owner")
+    machine.own(root)
+    first, _, third, *_ = machine.rawr_install("refresh", cwd=root).out.splitlines()
+    assert (first, third) == ("Owner: ~/owner", "write ~/.bun/bin/rawr")
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox", "ksh", "mksh", "yash", "zsh"])
 def test_every_shell_runs_the_hooks(machine: Machine, shell: str) -> None:
     program = shutil.which(shell)

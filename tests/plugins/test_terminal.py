@@ -26,16 +26,16 @@ REPORT = """echo '{"ok": true, "data": {"report": {"ok": true}}}'\n"""
 _cells = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Z"]), max_size=120)
 
 
-@given(st.lists(st.tuples(_cells, _cells, _cells), max_size=5))
-def test_a_table_fits_80_columns_and_loses_no_letter(rows: list[tuple[str, str, str]]) -> None:
-    lines = list(table(("ONE", "TWO", "THREE"), rows))
-    assert max(map(len, lines)) <= 80
+@given(st.lists(st.tuples(_cells, _cells, _cells), max_size=5), st.sampled_from([40, 80, 200]))
+def test_a_table_fits_the_width_and_loses_no_letter(rows: list[tuple[str, str, str]], width: int) -> None:
+    lines = list(table(("ONE", "TWO", "THREE"), rows, width))
+    assert max(map(len, lines)) <= width
     wanted = "ONETWOTHREE" + "".join("".join(row) for row in rows)
     assert sorted("".join(lines).replace(" ", "")) == sorted(wanted.replace(" ", ""))
 
 
 def test_a_table_is_as_narrow_as_its_text() -> None:
-    assert list(table(("A", "B"), [("x", "yy"), ("long", "")])) == ["A     B", "x     yy", "long"]
+    assert list(table(("A", "B"), [("x", "yy"), ("long", "")], 80)) == ["A     B", "x     yy", "long"]
 
 
 def test_a_hostile_name_is_shown_escaped(machine: Machine) -> None:
@@ -54,14 +54,15 @@ def test_a_hostile_name_is_shown_escaped(machine: Machine) -> None:
         assert not set(done.out + done.err) & {"\x1b", "\x07"}, words
 
 
-def test_the_report_fits_80_columns_but_for_what_is_to_be_copied(machine: Machine) -> None:
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_report_fits_the_terminal_but_for_what_is_to_be_copied(machine: Machine, columns: int) -> None:
     workspace = machine.workspace("w" * 60)
     for number in range(3):
         make_linkable(workspace, f"plugin-with-a-long-name-{number}" * 3)
         make_plugin(workspace, "web", f"broken-{number}" * 5, text="{")
-    done = machine.rawr_install("plugins", "status", cwd=workspace)
+    done = machine.rawr_install("plugins", "status", cwd=workspace, env={"COLUMNS": str(columns)})
     issues = done.out.split("\n\n")[1]
-    assert max(map(len, issues.splitlines())) <= 80
+    assert max(map(len, issues.splitlines())) <= columns
     assert issues.count("missing_link") == issues.count("invalid_plugin") == 3
 
 

@@ -407,12 +407,13 @@ def test_a_dry_run_asks_the_gate_and_writes_nothing(
 ) -> None:
     if force:
         gate.findings("critical")
-    (workspace / "apps/cli/bin/run.js.log").touch()
-    before = {name: shown for name, shown in machine.tree().items() if not name.endswith(".log")}
+    for record in ("log", "trace"):  # the stand-in's own
+        (workspace / f"apps/cli/bin/run.js.{record}").touch()
+    before = {name: shown for name, shown in machine.tree().items() if not name.endswith((".log", ".trace"))}
     for wanted in ("all", "one"):
         done = web(machine, workspace, "enable", wanted, "--dry-run", "--json", *force)
         assert (done.code, done.json["data"]["dryRun"]) == (0, True)
-    after = {name: shown for name, shown in machine.tree().items() if not name.endswith(".log")}
+    after = {name: shown for name, shown in machine.tree().items() if not name.endswith((".log", ".trace"))}
     assert after == before
     assert [asked[1] for asked in gate.asked] == ["security check --json --dry-run"] * 2
 
@@ -482,7 +483,7 @@ def test_list_and_status_show_what_is_enabled_and_write_nothing(machine: Machine
         ["@rawr/one", "enabled"],
         ["@rawr/two", "enabled"],
     ]
-    assert "no plugin of this workspace" in status.out
+    assert "not a plugin of this workspace" in status.out
     assert machine.tree() == before
 
 

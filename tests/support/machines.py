@@ -398,6 +398,14 @@ def the_entry_does_not_run_the_owner(lab: Lab) -> None:
     lab.machine.own(lab.machine.workspace("other"))
 
 
+@situation(mends="owner.vanished", owner__vanished="warn", fallback__bad_owner="warn", workspace__none="info")
+def the_owner_is_gone_and_we_stand_outside(lab: Lab) -> None:
+    use_shell_entry(lab)
+    lab.machine.own(lab.machine.folder / "gone")
+    (lab.home / ".rawr/global-owner-fallback").write_text("enabled\n")
+    lab.cwd = lab.home
+
+
 @situation(mends="fallback.bad-owner", fallback__bad_owner="warn", owner__missing="info")
 def fallback_without_an_owner(lab: Lab) -> None:
     lab.machine.owner_file.unlink()

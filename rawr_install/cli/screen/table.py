@@ -7,11 +7,10 @@ from itertools import zip_longest
 
 from rawr_install.report import printable
 
-WIDTH = 80
 _GAP = 2
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> Iterator[str]:
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     """The lines of a table of at most ``width`` columns; no line has white space at its end."""
     cells = [list(headers), *([printable(cell) for cell in row] for row in rows)]
     widths = _widths(cells, width)

@@ -56,6 +56,11 @@ def tilde(path: str, home: str) -> str:
     return "~" + path.removeprefix(home) if path == home or path.startswith(home + "/") else path
 
 
+def tilde_in(sentence: str, home: str) -> str:
+    """The sentence with ``~`` in its paths; not in a quoted one, where no shell would expand it."""
+    return f" {sentence}".replace(f" {home}/", " ~/")[1:]
+
+
 def stdout() -> Terminal:
     """What standard output can show."""
     terminal = sys.stdout.isatty()

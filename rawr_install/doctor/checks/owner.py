@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE
 from rawr_install.doctor.checks.registry import Found, Judge, check
-from rawr_install.doctor.checks.remedies import Way, activate, move_aside, toolkit
+from rawr_install.doctor.checks.remedies import Way, activate, both, move_aside, toolkit
 from rawr_install.machine.facts import Facts
 
 
@@ -43,8 +43,10 @@ def _bad(status: str, sentence: str) -> Judge:
         away = toolkit("deactivate", fixable=True)
         if status == "unreadable":
             away = move_aside(facts, facts.owner_file)
-        # With the fallback on, a missing owner would be the next thing that fails.
-        ways = (*(activate(facts) if facts.environment.fallback else ()), away)
+        if facts.environment.fallback:  # a missing owner would be the next thing that fails
+            ways = (*activate(facts), both(away, disable) if (disable := _disable(facts)).argv else away)
+        else:
+            ways = (away,)
         return Found("warn", sentence.format(file=facts.owner_file, path=facts.owner.path), _evidence(facts), ways)
 
     return judge
@@ -82,11 +84,14 @@ def fallback_bad_owner(facts: Facts) -> Found | None:
     enabled = facts.environment.fallback
     if not enabled or facts.owner.status == "valid":
         return None
-    summary = (
-        f"The fallback to the owner is enabled, but the owner is {facts.owner.status}: outside a workspace rawr fails."
-    )
-    way = toolkit("fallback", "disable", fixable=True)
+    summary = "The fallback to the owner is enabled, but there is no owner to run: outside a workspace rawr fails."
+    return Found("warn", summary, {**_evidence(facts), "enabledBy": enabled}, (_disable(facts),))
+
+
+def _disable(facts: Facts) -> Way:
+    """The end of the fallback; in words where a variable enables it."""
+    enabled, way = facts.environment.fallback, toolkit("fallback", "disable", fixable=True)
     if FALLBACK_VARIABLE in enabled:
         rest = "" if len(enabled) == 1 else f", then: {way.text}"
-        way = Way(f"unset {FALLBACK_VARIABLE}{rest}")
-    return Found("warn", summary, {**_evidence(facts), "enabledBy": enabled}, (way,))
+        return Way(f"unset {FALLBACK_VARIABLE}{rest}")
+    return way._replace(effect=lambda facts: facts._replace(environment=facts.environment._replace(fallback=())))
