@@ -105,9 +105,13 @@ def _is_lost(facts: Facts, earliest: Change) -> bool:
 def _rewound(facts: Facts, earliest: Change) -> Change | None:
     """One name back to what it was before ``earliest``; None where it is so already."""
     path, target, found = earliest.path, earliest.before, facts.seen[earliest.path]
+    stranger = foreign_entry(path, "changed since by another program", ("mv", "-n", path, found.set_aside))
     if target == FOREIGN and not _is_lost(facts, earliest):
-        waits = earliest.backup in found.backups and not found.foreign
-        return Change(earliest.role, path, found.state, FOREIGN, earliest.backup) if waits else None
+        if earliest.backup not in found.backups:
+            return None
+        if found.foreign:
+            raise stranger
+        return Change(earliest.role, path, found.state, FOREIGN, earliest.backup)
     target = ABSENT if target == FOREIGN else target
     if found.state == target:
         return None
@@ -116,7 +120,7 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     changes = (change for record in facts.records.history for change in record.changes if change.path == path)
     last = list(changes)[-1]
     if last.after != FOREIGN or last.backup is None or last.backup in found.backups:
-        raise foreign_entry(path, "changed since by another program", ("mv", "-n", path, found.set_aside))
+        raise stranger
     return Change(earliest.role, path, FOREIGN, target, last.backup)
 
 

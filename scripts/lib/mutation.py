@@ -29,7 +29,8 @@ Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is Lt_LtE LtE_Lt Gt_GtE GtE_Gt
 # Module -> the tests that must notice, those first that most often do.
 TESTS = {
     "atomic": "tests/test_atomic.py tests/test_macos.py",
-    "dispatch/trust": "tests/dispatch/test_trust.py tests/test_light_imports.py",
+    "dispatch/trust": "tests/dispatch/test_trust.py tests/test_light_imports.py "
+    "tests/doctor/test_disks.py::test_where_no_modes_are_kept_no_chmod_is_advised",
     "dispatch/decide": "tests/dispatch/test_decide.py tests/test_light_imports.py",
     "machine/plan": "tests/machine/test_plan.py",
     "machine/undo": "tests/machine/test_plan.py",

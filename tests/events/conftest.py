@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.distribution import PROJECT
+
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACED = pytest.mark.contract("C2", "trace.context", "a caller's trace is kept with the run and handed on as a child")
 
@@ -25,6 +27,17 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("XDG_STATE_HOME", "RAWR_EVENTS"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / ".local/state/rawr/events.jsonl"
+
+
+def documented() -> dict[str, set[str]]:
+    """Type of event -> the fields that docs/events.md gives it."""
+    found: dict[str, set[str]] = {}
+    known: set[str] = set()
+    page = (PROJECT / "docs/events.md").read_text()
+    for name, cell in re.findall(r"^\| `([a-z.]+)` \| .* \| (.*) \|$", page, re.M):
+        words = {word for code in re.findall(r"`([\w., ]+)`", cell) for word in re.split(r"[.,] ?", code)}
+        known = found[name] = words | (known if cell.startswith("the same") else set())
+    return {name: fields | {"eventId", "ts", "type", "pid", "runId"} for name, fields in found.items()}
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from rawr_install.errors import RefusedError
 from rawr_install.events import log as events
 from rawr_install.events.telemetry import REQUIRED_RUN_LIFECYCLE_EVENT_TYPES
 from tests.conftest import PROJECT, Machine, Ran
-from tests.events.conftest import read_events
+from tests.events.conftest import TRACE, documented, read_events
 
 pytestmark = pytest.mark.contract("C2", "run.recorded", "what a changing command does is recorded as it was")
 
@@ -83,6 +83,14 @@ def test_a_command_that_fails_says_why(machine: Machine, how: str, code: str, de
     started, failed = logged(machine)
     assert [started["type"], failed["type"]] == ["run.started", "run.failed"]
     assert (failed["status"], failed["output"]["code"], failed.get("detail", "")) == ("failed", code, detail)
+
+
+def test_a_line_has_the_documented_fields_and_no_others(machine: Machine) -> None:
+    for how in ("lock", "refused"):
+        change(machine, how, TRACEPARENT=TRACE)
+    for event in logged(machine):
+        assert event.keys() <= documented()[event["type"]]
+    assert {"workflowId", "status", "output", "detail", "traceParent"} <= logged(machine)[-1].keys()
 
 
 @pytest.mark.contract("C2", "run.none", "a command that writes nothing is no run")

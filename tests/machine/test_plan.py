@@ -56,9 +56,31 @@ MORE = {
         machine.rawr_install("activate", b, *LINK),
         machine.rawr_install("deactivate"),
     ),
-    "a foreign file set aside": lambda machine, a, b: (
+    "a foreign file set aside": lambda machine, a, b: set_aside(machine),
+    "two foreign files set aside": lambda machine, a, b: (set_aside(machine), set_aside(machine)),
+    "a foreign file set aside, then gone": lambda machine, a, b: (set_aside(machine), lose(machine)),
+    "a foreign file set aside, gone after more changes": lambda machine, a, b: (
+        set_aside(machine),
+        machine.rawr_install("activate", b),
+        machine.rawr_install("deactivate"),
+        lose(machine),
+    ),
+    "a foreign file set aside, and another in its place": lambda machine, a, b: (
+        set_aside(machine),
         foreign_again(machine),
-        machine.rawr_install("install", "--force", "--mode", "shim", "--bin-dir", machine.bun_bin),
+    ),
+    "a foreign file put back": lambda machine, a, b: (set_aside(machine), machine.rawr_install("uninstall", "--yes")),
+    "a foreign file put back, and lost": lambda machine, a, b: (
+        set_aside(machine),
+        machine.rawr_install("uninstall", "--yes"),
+        machine.entry.unlink(),
+    ),
+    "an owner file that is a link": lambda machine, a, b: (
+        machine.own(b),
+        machine.owner_file.rename(machine.home / "dotfile"),
+        machine.owner_file.symlink_to(machine.home / "dotfile"),
+        machine.rawr_install("activate", a),
+        machine.rawr_install("activate", b),
     ),
     "a foreign file of ours": lambda machine, a, b: (machine.rawr_install("install"), foreign_again(machine)),
     "another owner, told to the user alone": lambda machine, a, b: (machine.own(b), machine.owner_file.chmod(0o600)),
@@ -74,6 +96,14 @@ MORE = {
     "our link in another folder": lambda machine, a, b: machine.rawr_install(
         "install", *LINK, "--workspace", b, "--bin-dir", machine.home / "own"
     ),
+    "our links in two other folders": lambda machine, a, b: [
+        machine.rawr_install("install", *LINK, "--workspace", b, "--bin-dir", machine.home / folder)
+        for folder in ("own", "too")
+    ],
+    "our shims in two other folders": lambda machine, a, b: [
+        machine.rawr_install("install", "--mode", "shim", "--bin-dir", machine.home / folder)
+        for folder in ("own", "too")
+    ],
     "our link, spelled in another way": lambda machine, a, b: (
         machine.link(a),
         machine.entry.unlink(),
@@ -82,6 +112,14 @@ MORE = {
     "our link to what is no workspace any more": lambda machine, a, b: (
         machine.rawr_install("activate", b, *LINK),
         (b / "plugins").rmdir(),
+    ),
+    "our shim, with another mode": lambda machine, a, b: (
+        machine.rawr_install("install"),
+        machine.entry.chmod(0o775),
+    ),
+    "pipx's shim where a link is asked for": lambda machine, a, b: (
+        pipx(machine, a, b),
+        (machine.home / ".local/bin").rename(machine.home / "own"),
     ),
     "our shim, of an older version": lambda machine, a, b: (
         machine.rawr_install("install"),
@@ -122,12 +160,23 @@ def foreign_again(machine: Machine) -> None:
     machine.entry.chmod(0o755)
 
 
+def set_aside(machine: Machine) -> None:
+    foreign_again(machine)
+    machine.rawr_install("install", "--force", "--mode", "shim", "--bin-dir", machine.bun_bin)
+
+
+def lose(machine: Machine) -> None:
+    for path in machine.bun_bin.glob("rawr?*"):
+        path.unlink()
+
+
 def planned(machine: Machine, make: Callable[[], Plan[Any]]) -> dict[str, Any]:
     """A plan or refusal, with the machine's own folder left out."""
     try:
         made = make()
     except RawrError as error:
         return shown(machine, {"refused": error.code, "remedy": error.remedy, "details": error.details})
+    assert [step.path for step in made.steps] == [change.path for change in made.changes]
     steps = [
         (each.role, each.before.kind, f"{each.after.kind} {each.after.mode:o}", each.path, each.backup or "")
         for each in made.changes
@@ -172,6 +221,17 @@ def everything(name: str, folder: Path) -> dict[str, Any]:
 def test_on_each_machine_each_command_plans_what_is_written_down(name: str, tmp_path: Path) -> None:
     now, written = everything(name, tmp_path), json.loads(PLANS.read_text())[name]
     assert now == written, "if it is meant: python -m tests.machine.test_plan"
+
+
+def test_the_remedy_for_a_foreign_file_names_the_folder_that_was_asked_for(machine: Machine) -> None:
+    (machine.home / "own").mkdir()
+    (machine.home / "own/rawr").write_text("theirs")
+    paths = Paths.from_environ(machine.env)
+    bin_dir = str(machine.home / "own")
+    with pytest.raises(RawrError) as refused:
+        plan_install(probe_setup(paths, (), None, bin_dir), Request("shim", bin_dir))
+    words = ("rawr-install", "install", "--mode", "shim", "--bin-dir", bin_dir, "--force")
+    assert (refused.value.code, refused.value.remedy) == ("FOREIGN_ENTRY", words)
 
 
 @pytest.mark.parametrize("root", ["/w ", "/w\n", "/a\nb", "/a\rb", "/\udcff", ""])

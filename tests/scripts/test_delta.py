@@ -129,65 +129,48 @@ def described(group: click.Group) -> dict[str, Any]:
     return dict(delta_command_line._described(group.to_info_dict(click.Context(group)), "rawr-install"))
 
 
-MODE = click.Option(["--mode"], type=click.Choice(["a", "b"]))
-COMMANDS: dict[str, tuple[click.Group, click.Group, Told]] = {
-    "a command that goes": (a_group(also=click.Command("also")), a_group(), {"rawr-install also": ("removed", True)}),
-    "a command that comes": (a_group(), a_group(also=click.Command("also")), {"rawr-install also": ("added", False)}),
-    "a command that is hidden": (a_group(), a_group(also=click.Command("also", hidden=True)), {}),
-    "an option that goes": (a_group(MODE), a_group(), {"rawr-install do --mode": ("removed", True)}),
-    "an option that comes": (a_group(), a_group(MODE), {"rawr-install do --mode": ("added", False)}),
-    "an option that comes and is required": (
-        a_group(),
-        a_group(click.Option(["--mode"], required=True)),
-        {"rawr-install do --mode": ("added, required", True)},
-    ),
-    "an option that becomes required": (
-        a_group(click.Option(["--at"])),
-        a_group(click.Option(["--at"], required=True)),
-        {"rawr-install do --at": ("required False became True", True)},
-    ),
-    "a short name that goes": (
-        a_group(click.Option(["-f", "--force"], is_flag=True)),
-        a_group(click.Option(["--force"], is_flag=True)),
-        {"rawr-install do -f": ("removed", True)},
-    ),
+def do(*names: str, **facts: Any) -> click.Group:
+    """A command ``do`` with one option."""
+    return a_group(click.Option([*names], **facts))
+
+
+def mode(*choices: str) -> click.Group:
+    return do("--mode", type=click.Choice(choices))
+
+
+def takes(**facts: Any) -> click.Group:
+    return a_group(click.Argument(["at"], **facts))
+
+
+ALSO, HIDDEN = a_group(also=click.Command("also")), a_group(also=click.Command("also", hidden=True))
+NONE, MODE, AT, FORCE = a_group(), mode("a", "b"), do("--at"), do("--force", is_flag=True)
+COMMANDS: dict[str, tuple[click.Group, click.Group, tuple[str, str, bool] | None]] = {
+    "a command that goes": (ALSO, NONE, ("also", "removed", True)),
+    "a command that comes": (NONE, ALSO, ("also", "added", False)),
+    "a command that is hidden": (NONE, HIDDEN, None),
+    "an option that goes": (MODE, NONE, ("do --mode", "removed", True)),
+    "an option that comes": (NONE, MODE, ("do --mode", "added", False)),
+    "one that comes and is required": (NONE, do("--mode", required=True), ("do --mode", "added, required", True)),
+    "one that becomes required": (AT, do("--at", required=True), ("do --at", "required False became True", True)),
+    "a short name that goes": (do("-f", "--force", is_flag=True), FORCE, ("do -f", "removed", True)),
     "a flag that takes a word": (
-        a_group(click.Option(["--force"], is_flag=True, default=False)),
-        a_group(click.Option(["--force"], default=False)),
-        {"rawr-install do --force": ("takes nothing became boolean", True)},
+        FORCE,
+        do("--force", default=False),
+        ("do --force", "takes nothing became boolean", True),
     ),
-    "a choice that goes": (
-        a_group(MODE),
-        a_group(click.Option(["--mode"], type=click.Choice(["a"]))),
-        {"rawr-install do --mode": ("b is no longer a choice", True)},
-    ),
-    "a choice that comes": (
-        a_group(MODE),
-        a_group(click.Option(["--mode"], type=click.Choice(["a", "b", "c"]))),
-        {"rawr-install do --mode": ("c is a choice", False)},
-    ),
-    "a path that is checked": (a_group(click.Argument(["at"])), a_group(click.Argument(["at"], type=click.Path())), {}),
-    "a number where a word was": (
-        a_group(click.Option(["--at"])),
-        a_group(click.Option(["--at"], type=int)),
-        {"rawr-install do --at": ("takes text became integer", True)},
-    ),
-    "an argument that may be left out": (
-        a_group(click.Argument(["at"])),
-        a_group(click.Argument(["at"], required=False)),
-        {"rawr-install do AT": ("required True became False", False)},
-    ),
-    "another default": (
-        a_group(click.Option(["--at"], default="x")),
-        a_group(click.Option(["--at"], default="y")),
-        {"rawr-install do --at": ("default x became y", True)},
-    ),
+    "a choice that goes": (MODE, mode("a"), ("do --mode", "b is no longer a choice", True)),
+    "a choice that comes": (MODE, mode("a", "b", "c"), ("do --mode", "c is a choice", False)),
+    "a path that is checked": (takes(), takes(type=click.Path()), None),
+    "a number where a word was": (AT, do("--at", type=int), ("do --at", "takes text became integer", True)),
+    "an argument less": (takes(), takes(required=False), ("do AT", "required True became False", False)),
+    "another default": (do("--at", default="x"), do("--at", default="y"), ("do --at", "default x became y", True)),
 }
 
 
 @pytest.mark.parametrize("case", COMMANDS)
 def test_commands_and_options(case: str) -> None:
-    old, new, expected = COMMANDS[case]
+    old, new, row = COMMANDS[case]
+    expected = {f"rawr-install {row[0]}": row[1:]} if row else {}
     assert told(delta_command_line.command_changes(described(old), described(new))) == expected
 
 
@@ -257,51 +240,42 @@ def test_dependencies(old: str, new: str, name: str, what: str, breaks: bool, tm
 # -- documents -------------------------------------------------------------------------
 
 A, B = {"type": "string"}, {"enum": ["x", "y"]}
+PROPERTIES: dict[str, Any] = {"a": {"$ref": "#/$defs/a"}, "b": B, "n": {"minimum": 1}}
 SCHEMA: dict[str, Any] = {
     "$defs": {"a": A},
-    "properties": {"a": {"$ref": "#/$defs/a"}, "b": B, "n": {"minimum": 1}},
+    "properties": PROPERTIES,
     "oneOf": [{"required": ["a"]}],
     "required": ["a"],
     "additionalProperties": False,
 }
+
+
+def having(**properties: Any) -> dict[str, Any]:
+    return {"properties": {**PROPERTIES, **properties}}
+
+
+def defined(**a: Any) -> dict[str, Any]:
+    return {"$defs": {"a": a}}
+
+
+NULL = {"required": ["a"], "properties": {"a": {"type": "null"}}}
 SCHEMAS: dict[str, tuple[dict[str, Any], list[tuple[str, bool]]]] = {
     "a property that goes": ({"properties": {"a": A, "b": B}}, [("/properties/n", True)]),
-    "a property that comes": ({"properties": {**SCHEMA["properties"], "c": {}}}, [("/properties/c", False)]),
+    "a property that comes": (having(c={}), [("/properties/c", False)]),
     "a guarantee that goes": ({"required": []}, [("/required", True)]),
     "a guarantee that comes": ({"required": ["a", "b"]}, [("/required", False)]),
-    "a value that may newly appear": (
-        {"properties": {**SCHEMA["properties"], "b": {"enum": ["x", "y", "z"]}}},
-        [("/properties/b/enum", True)],
-    ),
-    "a value that no longer appears": (
-        {"properties": {**SCHEMA["properties"], "b": {"const": "x"}}},
-        [("/properties/b/enum", False)],
-    ),
-    "values that are no longer listed": (
-        {"properties": {**SCHEMA["properties"], "b": {}}},
-        [("/properties/b/enum", True)],
-    ),
-    "a type that may newly appear": ({"$defs": {"a": {"type": ["string", "null"]}}}, [("/properties/a/type", True)]),
-    "a type behind a reference in a branch": (
-        {"oneOf": [{"required": ["a"], "properties": {"a": {"type": "null"}}}]},
-        [("/oneOf/0/properties/a", False)],
-    ),
-    "another type": (
-        {"$defs": {"a": {"type": "number"}}},
-        [("/properties/a/type", True)] * 2 + [("/properties/a/type", False)],
-    ),
+    "a value that may newly appear": (having(b={"enum": ["x", "y", "z"]}), [("/properties/b/enum", True)]),
+    "a value that no longer appears": (having(b={"const": "x"}), [("/properties/b/enum", False)]),
+    "values that are no longer listed": (having(b={}), [("/properties/b/enum", True)]),
+    "a type that may newly appear": (defined(type=["string", "null"]), [("/properties/a/type", True)]),
+    "a type behind a reference in a branch": ({"oneOf": [NULL]}, [("/oneOf/0/properties/a", False)]),
+    "another type": (defined(type="number"), [("/properties/a/type", each) for each in (True, True, False)]),
     "a branch that comes": ({"oneOf": [*SCHEMA["oneOf"], {"required": ["b"]}]}, [("/oneOf", True)]),
     "a branch that goes": ({"oneOf": []}, [("/oneOf", False)]),
-    "a lower bound": ({"properties": {**SCHEMA["properties"], "n": {"minimum": 0}}}, [("/properties/n/minimum", True)]),
-    "a higher bound": (
-        {"properties": {**SCHEMA["properties"], "n": {"minimum": 2}}},
-        [("/properties/n/minimum", False)],
-    ),
+    "a lower bound": (having(n={"minimum": 0}), [("/properties/n/minimum", True)]),
+    "a higher bound": (having(n={"minimum": 2}), [("/properties/n/minimum", False)]),
     "room for more": ({"additionalProperties": True}, [("/additionalProperties", False)]),
-    "a definition under another name": (
-        {"$defs": {"z": A}, "properties": {**SCHEMA["properties"], "a": {"$ref": "#/$defs/z"}}},
-        [],
-    ),
+    "a definition under another name": ({"$defs": {"z": A}, **having(a={"$ref": "#/$defs/z"})}, []),
     "another description": ({"description": "new"}, []),
 }
 

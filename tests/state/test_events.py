@@ -20,6 +20,7 @@ from rawr_install import (
     state_lock_path,
 )
 from rawr_install.ecmascript import now
+from tests.events.conftest import documented, read_events
 from tests.state.conftest import DEAD_PID, add, lease_of, leave_lock, lock_file, mutate, once_at, sleeper
 
 MEET = """
@@ -76,8 +77,9 @@ def events_of(tmp_path: Path, *words: str) -> tuple[list[dict[str, Any]], int, f
 def told_of(home: Path) -> list[dict[str, Any]]:
     """The events of this process's own log, which is new afterwards."""
     log = home / ".local/state/rawr/events.jsonl"
-    told = [json.loads(line) for line in log.read_text().splitlines()]
+    told = read_events(log)
     log.unlink()
+    assert all(event.keys() <= documented()[event["type"]] for event in told)
     return told
 
 

@@ -57,7 +57,7 @@ def strace(machine: Machine, words: tuple[str, ...], *options: str) -> tuple[Ran
 
 def trace(words: Sequence[str], cwd: Path, env: Mapping[str, str], *options: str) -> tuple[Ran, str]:
     """Run ``rawr-install WORDS`` under strace, whose log is then beside ``cwd``."""
-    log = cwd.parent / "strace.log"
+    log = cwd.with_name(f"{cwd.name}.strace")  # several commands are traced at once
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         command = forked.server().start(words, cwd, env, out, err, stopped=True)
         argv = ["strace", "-p", str(command.pid), "-f", "-y", "-s", "64", "-e", "signal=none", "-o", str(log)]

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from tests.support.peers.actors import needs_node
+from tests.support.scripts import load
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts/mutants_state"
 QUICK = ("no liveness lock", "no first commit check", "no second commit check", "not restored")
 
 
-def load() -> ModuleType:
-    loader = SourceFileLoader("mutants_state", str(SCRIPT))
-    spec = spec_from_loader("mutants_state", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    sys.modules["mutants_state"] = module  # dataclasses look their module up
-    loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # else scripts/mutants_statec appears beside it
-    return load()
+    return load("mutants_state")
 
 
 def test_every_mutant_still_fits_the_code(table: ModuleType) -> None:
