@@ -91,3 +91,12 @@ def test_a_canary_whose_doctor_fails_is_rolled_back_and_stops_the_roll_out(
     assert "path.shadowed" in row["findings"], row
     assert f"{shadow}/rawr (foreign) comes before" in done.screen.rpartition("Stop the roll-out")[2]
     assert two.report()["hosts"]["host01"]["verdict"] == "waiting"
+
+    if two.ssh:
+        two.write_inventory(down="host00")
+        for playbook in ("rollout", "report"):
+            (two.folder / "report.json").unlink()
+            done = two.play(playbook, rawr_package="rawr-install")
+            assert done.code == 4, done.screen  # what ansible-playbook says where a machine does not answer
+            assert two.report()["hosts"]["host00"]["verdict"] == "unreachable"
+            assert (playbook == "report") == two.report()["hosts"]["host01"]["asked"]
