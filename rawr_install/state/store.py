@@ -8,6 +8,7 @@ disk when the call returns.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import time
@@ -59,8 +60,8 @@ __all__ = [
 ]
 
 RepoStateMutator = Callable[[RepoState], RepoState | None]
-# Seconds between two copies; one for each of a thousand changes would double their cost.
-LAST_GOOD_EVERY, LAST_GOOD_BESIDE_OTHERS = 1.0, 0.1
+# One copy in so many seconds, or ten beside other programs; one for each of a thousand changes would double their cost.
+LAST_GOOD_EVERY, LAST_GOOD_BESIDE_OTHERS = 1.0, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class _Work:
 
 # -- the last good copy ----------------------------------------------------------
 
-_copied: dict[tuple[str, bool], float] = {}  # when, by directory and whether it was for another program's write
+_copied: dict[str, tuple[float, int]] = {}  # since when, how often
 _written: dict[str, bytes] = {}  # what this process wrote last, to tell another program's write from it
 
 
@@ -265,16 +266,18 @@ def _keep_last_good(directory: str, work: _Work, done: Diagnostics) -> None:
     """Keep a copy of what was just committed; a failure is not one of the mutation.
 
     A copy, since a hard link would share the fate of a file that an editor writes in place. Seldom, since one for
-    every mutation would double its cost; sooner where it holds what another program has written, but not if that was
-    a process of ours for which we waited: it keeps copies, too.
+    every mutation would double its cost; oftener where it holds what another program has written, but not if that
+    was a process of ours for which we waited: it keeps copies, too.
     """
     waited_for = (done.previous_holder or {"kind": "python"})["kind"] if done.contended else ""
     foreign = waited_for != "python" and work.read != _written.get(directory)
     _written[directory] = work.written
-    now, every = time.monotonic(), LAST_GOOD_BESIDE_OTHERS if foreign else LAST_GOOD_EVERY
-    if now - _copied.get((directory, foreign), -every) < every:
+    now, (since, copies) = time.monotonic(), _copied.get(directory, (-math.inf, 0))
+    if now - since >= LAST_GOOD_EVERY:
+        since, copies = now, 0
+    if copies >= (LAST_GOOD_BESIDE_OTHERS if foreign else 1):
         return
-    _copied[directory, foreign] = now
+    _copied[directory] = since, copies + 1
     try:
         write_file(os.path.join(directory, "state.last-good.json"), work.written, 0o600, done.durable)
     except OSError:
