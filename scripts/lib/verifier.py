@@ -53,12 +53,13 @@ def verify(slice_name: str, package: Path, only: Sequence[str], seconds: float) 
         report = folder / "report.jsonl"
         code = run([str(python), *_pytest(slice_name, only, report)], tree, seconds)
         rows = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
-    broke = f"the test run broke off (exit {code})"
-    return judge(wanted, rows, no_end(rows, seconds) if code is None else "" if code in (0, 1) else broke)
+    return judge(wanted, rows, broken_off(code, rows, seconds))
 
 
-def no_end(rows: Sequence[dict[str, str]], seconds: float) -> str:
-    """What is said of a run that was ended, with the tests that were under way."""
+def broken_off(code: int | None, rows: Sequence[dict[str, str]], seconds: float) -> str:
+    """Why a test run has not told everything, by pytest's exit code; empty where it has, if only that no test fits."""
+    if code is not None:
+        return "" if code in (0, 1, 5) else f"the test run broke off (exit {code})"
     under_way = dict.fromkeys(row["test"] for row in rows if row["outcome"] == "began")
     for row in rows:
         if row["outcome"] != "began":

@@ -69,14 +69,16 @@ def test_skipped_is_not_proven_and_what_no_test_proves_is_no_verdict() -> None:
     judge = verifier.judge
     assert judge(["a.b"], rows("passed", "passed"), "")[0]["pass"] is True
     assert judge(["a.b"], rows("passed", "skipped"), "")[0]["pass"] is False
-    with pytest.raises(verifier.CannotVerifyError, match=r"no test proves: a\.b"):
-        judge(["a.b"], [], "")
+    for code in (0, 1, 5):  # 5: no test was chosen
+        with pytest.raises(verifier.CannotVerifyError, match=r"no test proves: a\.b"):
+            judge(["a.b"], [], verifier.broken_off(code, [], 12))
+    assert judge(["a.b"], rows("passed"), verifier.broken_off(2, [], 12))[0]["pass"] is False
 
 
 def test_a_run_without_an_end_names_its_tests_and_proves_nothing_not_even_what_had_passed() -> None:
     verifier = load("lib/verifier.py")
     seen = [{"test": name, "outcome": "began"} for name in ("t", "u")] + rows("passed")
-    (check,) = verifier.judge(["a.b"], seen, verifier.no_end(seen, 12))
+    (check,) = verifier.judge(["a.b"], seen, verifier.broken_off(None, seen, 12))
     assert (check["pass"], check["message"]) == (False, "a sentence: had no end within 12 s, in u")
 
 
