@@ -23,7 +23,8 @@ def changes(before: Path, after: Path) -> Iterator[Change]:
     told = set()
     for each in griffe.find_breaking_changes(old, new):
         path = str(each.as_dict()["object_path"]).removeprefix("rawr_public_api.").removeprefix(f"{PACKAGE}.")
-        was = f"{each.kind.name.lower().replace('_', ' ')} (was {each.old_value})"
+        now_is = "" if each.new_value is None else f", now {each.new_value}"
+        was = f"{each.kind.name.lower().replace('_', ' ')} (was {each.old_value}{now_is})"
         quoted = path.partition("(")[0].removesuffix(".__init__").rpartition(".")[2]
         told.add(quoted)
         yield Change(PART, path, was, True, quoted)
