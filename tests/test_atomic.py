@@ -47,13 +47,14 @@ durable.commit(durable.stage_link({str(folder / "link")!r}, "/target"), {str(fol
     assert not lost, "\n".join(lost)
 
 
-def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("asked", "mode"), [((), 0o644), ((0o664,), 0o664)])
+def test_the_mode_is_the_one_asked_for_whatever_the_umask(asked: tuple[int, ...], mode: int, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
-        durable.write_file(str(tmp_path / "file"), b"", 0o644)
+        durable.write_file(str(tmp_path / "file"), b"", *asked)
     finally:
         os.umask(old)
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
