@@ -14,6 +14,7 @@ from rawr_install.dispatch.program import Program
 from rawr_install.dispatch.trust import Trust, trust_remedy
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, Discovery, Owner, cli_path
 from rawr_install.errors import DispatchError, RefusedError, UsageError, os_error_name, os_error_reason
+from rawr_install.files import is_owned_by_me
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def cannot_start(cli: Program) -> DispatchError:
     """For a workspace CLI whose ``reason`` says why it cannot be started."""
     code, trouble = _TROUBLE[cli.reason]
     message = f"The workspace CLI {cli.path} {trouble.format(cli.wanted, 'there' if '/' in cli.wanted else 'on PATH')}."
+    if cli.reason == "not-executable" and os.geteuid() and not is_owned_by_me(cli.path):
+        return _unusable(code, message, f"have its owner make it executable for everybody: chmod a+x {cli.path}")
     if cli.reason == "not-executable":
         return _unusable(code, message, remedy=("chmod", "+x", cli.path))
     if cli.reason == "noexec":

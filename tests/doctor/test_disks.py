@@ -137,6 +137,23 @@ def test_what_sudo_left_in_a_workspace_is_told_by_its_owner() -> None:
         assert found["remedy"]["text"].startswith("make it yours: sudo chown") and not found["remedy"]["argv"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file of root's")
+def test_no_chmod_is_advised_to_who_does_not_own_the_cli() -> None:
+    """As in an image whose files were copied by root, from a system that keeps no modes."""
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        machine = Somebody(Path(os.path.realpath(folder)), 65534)
+        if machine.rawr_install("--version").code != 0:
+            pytest.skip("this needs setpriv (util-linux) and a Python that other users can run")
+        cli = machine.ws / "apps/cli/bin/run.js"
+        os.chown(cli, 0, 0)
+        cli.chmod(0o644)
+        report = document(machine.rawr_install("doctor", "global", "--json", cwd=machine.ws))
+        [found] = [each for each in report["findings"] if each["id"] == "workspace.cli-not-executable"]
+        assert found["status"] == "fail" and not found["remedy"]["argv"]
+        assert found["remedy"]["text"] == f"have its owner make it executable for everybody: chmod a+x {cli}"
+
+
 @pytest.fixture
 def modeless(tmp_path: Path) -> Iterator[Path]:
     """A folder where every mode reads 0777 and chmod does nothing, as on exFAT."""

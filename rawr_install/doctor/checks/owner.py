@@ -44,7 +44,7 @@ def _bad(status: str, sentence: str) -> Judge:
         if status == "unreadable":
             away = move_aside(facts, facts.owner_file)
         if facts.environment.fallback:  # a missing owner would be the next thing that fails
-            ways = (*activate(facts), both(away, disable) if (disable := _disable(facts)).argv else away)
+            ways = (*activate(facts), both(away, disable) if away.argv and (disable := _disable(facts)).argv else away)
         else:
             ways = (away,)
         return Found("warn", sentence.format(file=facts.owner_file, path=facts.owner.path), _evidence(facts), ways)

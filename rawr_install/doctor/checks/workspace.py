@@ -42,7 +42,7 @@ def cli_missing(facts: Facts) -> Found | None:
 @check("workspace.cli-not-executable", "the workspace CLI can be executed", without_instance, explains=True)
 def cli_not_executable(facts: Facts) -> Found | None:
     cli = _instance(facts).cli
-    if cli.refusal is None or cli.refusal.code == "CLI_NOT_EXECUTABLE":
+    if cli.refusal is None or (cli.refusal.code == "CLI_NOT_EXECUTABLE" and cli.refusal.remedy):
         chmod = run("chmod", "u+x", cli.path, fixable=True, effect=lambda facts: executable(facts, cli.real))
         last = Way(f"make it executable, {chmod.text}, and look again")
         return Found("fail", f"The workspace CLI is not executable: {cli.path}", {"path": cli.path}, (chmod, last))
