@@ -74,9 +74,12 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", subject)
 
-    def review(self, *words: str | Path) -> tuple[int, Any]:
-        """The exit code and the whole bundle (or, where there is none, the answer)."""
+    def review(self, *words: str | Path, report: str = "") -> tuple[int, Any]:
+        """The exit code and the whole bundle (or, where there is none, the answer); ``report`` is a test run's."""
         output = self.folder.parent / "review"
+        if report:
+            self.write("../junit.xml", report)
+            words = ("--junit", self.folder.parent / "junit.xml")
         code, said = script("review_bundle", "--repo", self.folder, "--output", output, *words)
         return code, json.loads((output / "review.json").read_text()) if code != 2 else said
 
@@ -91,10 +94,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def repository(tmp_path: Path, made: Path) -> Repository:
     return Repository(Path(shutil.copytree(made, tmp_path / "repo", symlinks=True)))
-
-
-def breaking(bundle: Any) -> list[str]:
-    return [row["name"] for row in bundle["delta"] if row["breaks"]]
 
 
 def test_without_a_change_there_is_no_delta(repository: Repository) -> None:
@@ -259,8 +258,7 @@ def test_the_page_says_on_one_screen_what_may_break_what_is_new_and_what_is_unpr
     for number in range(40):
         repository.write(f"rawr_install/room/module{number}.py", "")
     repository.commit("Much")
-    repository.write("../junit.xml", junit(repository.git("rev-parse", "HEAD"), skipped=2, unproven="rollback"))
-    repository.review("--junit", repository.folder.parent / "junit.xml")
+    repository.review(report=junit(repository.git("rev-parse", "HEAD"), skipped=2, unproven="rollback"))
     page = (repository.folder.parent / "review/review.md").read_text()
     assert page.startswith("# Review: 1.2.0 → 1.2.0\n\n**FAIL**: the Python delta breaks without a new major version; ")
     assert "- who imports the library: `core.enable` parameter removed" in page
@@ -420,8 +418,7 @@ def test_a_test_run_is_evidence_only_of_its_own_commit_and_of_what_it_proved(rep
     change, because = NO_EVIDENCE[case]
     words = {"commit": repository.git("rev-parse", "HEAD"), **change}
     text = junit(words.pop("commit"), **words)
-    repository.write("../junit.xml", text)
-    code, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
+    code, bundle = repository.review(report=text)
     assert code == (1 if because else 0)
     assert (because in bundle["disposition"]["because"]) is bool(because)
     assert [row["gate"] for row in bundle["gates"]] == ["tests", "C1", "C2", "C3", "C4"]
@@ -431,9 +428,8 @@ def test_a_test_run_is_evidence_only_of_its_own_commit_and_of_what_it_proved(rep
 
 
 def test_a_run_of_a_commit_is_no_evidence_of_what_was_changed_since(repository: Repository) -> None:
-    repository.write("../junit.xml", junit(repository.git("rev-parse", "HEAD")))
     repository.write("rawr_install/more.py", "")
-    code, bundle = repository.review("--junit", repository.folder.parent / "junit.xml")
+    code, bundle = repository.review(report=junit(repository.git("rev-parse", "HEAD")))
     assert code == 1 and "the gate tests failed: made of" in bundle["disposition"]["because"][0]
 
 
@@ -446,5 +442,4 @@ def test_a_run_says_what_it_was_made_of(repository: Repository, tmp_path: Path) 
 
 
 def test_a_report_that_cannot_be_read_is_no_verdict(repository: Repository) -> None:
-    repository.write("../junit.xml", "no xml")
-    assert repository.review("--junit", repository.folder.parent / "junit.xml")[0] == 2
+    assert repository.review(report="no xml")[0] == 2
