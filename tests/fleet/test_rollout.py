@@ -92,6 +92,9 @@ def test_a_canary_whose_doctor_fails_is_rolled_back_and_stops_the_roll_out(
     assert f"{shadow}/rawr (foreign) comes before" in done.screen.rpartition("Stop the roll-out")[2]
     assert two.report()["hosts"]["host01"]["verdict"] == "waiting"
 
+    asked = two.play("rollout", "--tags", "doctor", rawr_package="rawr-install")
+    assert asked.code != 0, "whatever tags are asked for, a failure is one"
+    assert two.report()["hosts"]["host00"]["rolledBack"] is None
     if two.ssh:
         two.write_inventory(down="host00")
         for playbook in ("rollout", "report"):
