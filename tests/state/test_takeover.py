@@ -100,6 +100,35 @@ def test_of_two_takers_one_waits_until_the_other_is_done(root: Path) -> None:
     assert enabled(root) == ["mine", "taker"]
 
 
+@pytest.mark.slow
+def test_with_the_guard_deleted_all_the_time_and_holders_killed_nothing_is_lost_and_nobody_who_lives_is_evicted(
+    root: Path,
+) -> None:
+    over, killed = threading.Event(), []
+
+    def delete() -> None:
+        while not over.wait(0.005):
+            (folder(root) / "state.guard").unlink(missing_ok=True)
+
+    def kill() -> None:
+        while not over.wait(0.3):
+            with Actor.python() as victim:
+                victim.send("enable", root, ids=["never"], crash="staged")
+                killed.append(victim.wait_dead())
+
+    threads = [threading.Thread(target=act) for act in (delete, kill)]
+    with crowd(*["python"] * 4) as actors:
+        for thread in threads:
+            thread.start()
+        commands = [{"verb": "count", "slot": f"s{number}", "seconds": 4, "timeout": 20_000} for number in range(4)]
+        reports = together(actors, root, commands)
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert [(report["lost"], report["errors"]) for report in reports] == [(0, [])] * 4
+    assert 0 < sum(len(report["takeovers"]) for report in reports) <= len(killed)
+
+
 def test_an_old_lock_that_somebody_has_just_touched_gets_the_time_to_settle_from_whoever_takes_it(root: Path) -> None:
     # A peer may be about to remove it, and whoever touched it may have died since.
     leave_lock(root, ours(DEAD_PID))
