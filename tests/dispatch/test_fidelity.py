@@ -44,12 +44,6 @@ def output(scene: Scene, *argv: str | Path, **more: Any) -> bytes:
     return data
 
 
-def signals_as_by_default() -> None:
-    """For a child: under nohup, or in the background of a script, some signals arrive ignored."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def test_the_workspace_cli_has_the_process_id_of_rawr(scene: Scene, runner: str) -> None:
     rawr, _ = prepare(scene, runner, "#!/bin/sh\necho $$\n")
     with start(scene, rawr) as process:
@@ -68,7 +62,7 @@ def test_every_exit_code_reaches_the_parent(scene: Scene, runner: str, count: Ca
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL", "SIGHUP", "SIGQUIT"])
 def test_the_parent_sees_death_by_a_signal_that_was_sent_to_rawr(scene: Scene, runner: str, name: str) -> None:
     rawr, _ = prepare(scene, runner, READY)
-    with start(scene, rawr, preexec_fn=signals_as_by_default) as process:
+    with start(scene, rawr) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(getattr(signal, name))
@@ -78,7 +72,7 @@ def test_the_parent_sees_death_by_a_signal_that_was_sent_to_rawr(scene: Scene, r
 @pytest.mark.parametrize("name", ["TERM", "INT", "KILL", "SEGV"])
 def test_the_parent_sees_death_by_a_signal_of_the_clis_own(scene: Scene, runner: str, name: str) -> None:
     rawr, _ = prepare(scene, runner, f"#!/bin/sh\nulimit -c 0\nkill -{name} $$\nsleep 60\n")
-    with start(scene, rawr, preexec_fn=signals_as_by_default) as process:
+    with start(scene, rawr) as process:
         pass
     assert process.returncode == -getattr(signal, f"SIG{name}")
 
