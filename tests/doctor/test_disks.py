@@ -107,6 +107,16 @@ def test_an_entry_on_a_noexec_disk_is_told_by_that_and_none_is_installed_there(m
     assert "chmod" not in found["entry.not-executable"]["remedy"]["text"]
 
 
+def test_nothing_is_said_to_move_on_a_read_only_disk(mount: Mount, machine: Machine) -> None:
+    lab = Lab(machine)
+    disk = mount("size=1m")
+    (disk / "rawr").symlink_to("nowhere")
+    read_only(disk)
+    lab.first_on_path(disk)
+    [found] = [each for each in lab.report()["findings"] if each["id"] == "entry.dangling"]
+    assert found["remedy"] == {"text": f"have {disk}/rawr moved away: you cannot write to its folder", "argv": []}
+
+
 def test_a_read_only_workspace_is_told_and_what_is_advised_can_be_run(mount: Mount, machine: Machine) -> None:
     lab = Lab(machine)
     disk = mount("size=1m")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.machines import (
     SITUATIONS,
     Lab,
     Situation,
+    a_link_runs_in_another_users_folder,
     a_pnpm_shim_is_left,
     an_installation_was_interrupted,
     document,
@@ -161,6 +163,15 @@ def test_a_record_of_a_newer_toolkit_is_left_alone_by_fix(lab: Lab) -> None:
     report = document(lab.doctor("--fix", "--json"))
     assert [fix["ids"] for fix in report["fixes"]] == [["pnpm.stale-shim"]]
     assert finding(report, "receipt.unreadable")["remedy"]["text"].startswith("upgrade rawr-install")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_no_command_is_printed_that_is_refused_in_another_users_folder(lab: Lab) -> None:
+    a_link_runs_in_another_users_folder(lab)
+    refused = lab.machine.rawr_install("activate", lab.ws, "--json", cwd=lab.cwd)
+    assert refused.json["error"]["code"] == "CWD_NOT_TRUSTED"
+    remedy = finding(lab.report(), "owner.empty")["remedy"]
+    assert remedy == {"text": "first see to project.untrusted", "argv": []}
 
 
 def test_a_shell_that_finds_no_program_but_a_file_says_so(lab: Lab) -> None:

@@ -58,8 +58,8 @@ def dangling(facts: Facts) -> Found | None:
     aside = move_aside(facts, *(entry.path for entry in broken))
     again = Way("cd into a workspace, for one that was moved into its new place, then: rawr-install activate")
     in_its_place = install(facts, "--force")._replace(fixable=keeps_owner(facts))
-    ways = (*(activate(facts) if moved else ()), set_up(facts), in_its_place, aside)
-    return Found("warn", summary, evidence, (*(way for way in ways if way.argv), again))
+    ways = (*(activate(facts) if moved else ()), set_up(facts), in_its_place)
+    return Found("warn", summary, evidence, (*(way for way in ways if way.argv), aside, again))
 
 
 @check("entry.not-executable", "the entry of ours can be started", explains=True)
