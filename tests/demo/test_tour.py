@@ -67,7 +67,9 @@ def test_the_users_variables_do_not_lead_it_astray(machine: Machine, scripts: Pa
     assert done.code == 0, done
 
 
-@pytest.mark.parametrize("where", ["/", "a workspace", "a folder that is gone"])
+@pytest.mark.parametrize(
+    "where", ["a folder that is gone", *(pytest.param(where, marks=pytest.mark.full) for where in ("/", "a workspace"))]
+)
 def test_it_runs_from_anywhere(machine: Machine, scripts: Path, temporary: Path, where: str) -> None:
     gone = machine.folder / "gone"
     gone.mkdir()

@@ -27,6 +27,7 @@ def shared() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.full
 def test_one_host_s_users_are_each_set_up_as_themselves(
     team: Callable[..., Team], installed: Path, shared: Path
 ) -> None:

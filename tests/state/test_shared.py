@@ -52,7 +52,7 @@ def test_six_containers_with_the_same_pids_and_named_files_do_not_meet_in_a_name
 ) -> None:
     with ExitStack() as stack:
         actors = [stack.enter_context(Actor.python(within=CONTAINER)) for _ in range(6)]
-        commands = [{"verb": "count", "slot": f"s{number}", "seconds": 4, "timeout": 20_000} for number in range(6)]
+        commands = [{"verb": "count", "slot": f"s{number}", "seconds": 2, "timeout": 20_000} for number in range(6)]
         reports = together(actors, through_fuse, commands)
     assert [(report["lost"], report["errors"], report["takeovers"]) for report in reports] == [(0, [], [])] * 6
 
