@@ -112,7 +112,7 @@ class Paths:
     def state_dir(self) -> str:
         elsewhere = self.variable("XDG_STATE_HOME") or self.variable("ANDROID_ROOT")
         if sys.platform == "linux" and not elsewhere and self.environ.get("HOME") == self.home:
-            # What platformdirs says there. Importing it costs a short command a tenth of its time,
+            # What platformdirs says there. Importing it costs a short command a tenth of its time (docs/adr/0016),
             # and every changing command needs this folder for its events.
             return os.path.join(self.home, ".local", "state", "rawr")
         import platformdirs
