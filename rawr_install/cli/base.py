@@ -223,6 +223,19 @@ def _remember_json(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
         ctx.meta[JSON_KEY] = True
 
 
+workspace_option = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
+
+
+def root_to_change(named: str | None) -> str:
+    """The workspace whose state a command may change; raises as ``find_workspace`` and ``require_own_state``."""
+    from rawr_install.dispatch.locate import find_workspace
+    from rawr_install.install.policy import require_own_state
+
+    root = find_workspace(named, os.environ)
+    require_own_state(root, os.environ)
+    return root
+
+
 def _changing_options() -> tuple[click.Option, ...]:
     return (
         click.Option(["--dry-run"], is_flag=True, help="Print the plan and change nothing."),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from rawr_install.cli.base import LazyGroup, Result, command, group
+from rawr_install.cli.base import LazyGroup, Result, command, group, workspace_option
 from rawr_install.cli.screen.progress import Progress
 from rawr_install.cli.screen.table import table
 from rawr_install.cli.screen.terminal import stdout
@@ -40,7 +40,7 @@ rawr-install plugins status --repair              edit the manifest (a copy is k
 @click.option(
     "--allow-global-owner-fallback", is_flag=True, help="Expect the plugins of the machine's owner, where it is valid."
 )
-@click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
+@workspace_option
 def status(
     checks: str,
     repair: bool,

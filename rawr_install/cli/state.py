@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rawr_install.cli.base import Result, command, group
+from rawr_install.cli.base import Result, command, group, root_to_change, workspace_option
 from rawr_install.cli.screen.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
 from rawr_install.errors import StateError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rawr_install.state.document import RepoState
     from rawr_install.state.store import RepoStateMutationResult
 
-_workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
 _plugins = click.argument("plugins", metavar="PLUGIN...", nargs=-1, required=True)
 _timeout = click.option(
     "--timeout",
@@ -42,7 +41,7 @@ rawr-install state show                           the state, and who holds its l
 rawr-install state show --workspace ~/src/rawr --json
 """,
 )
-@_workspace
+@workspace_option
 def show(workspace: str | None) -> Result:
     """Show the state file and its lock; changes nothing."""
     root = find_workspace(workspace, os.environ)
@@ -108,20 +107,20 @@ def _lock_line(seen: Status) -> str:
 
 @command("enable", changes=True, epilog="rawr-install state enable @rawr/plugin-hello @rawr/plugin-world")
 @_plugins
-@_workspace
+@workspace_option
 @_timeout
 def enable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Result:
     """Put plugins on the enabled list, in one change (no security gate: see `plugins web enable`)."""
-    return _switch(plugins, _root_to_change(workspace), timeout, dry_run, on=True)
+    return _switch(plugins, root_to_change(workspace), timeout, dry_run, on=True)
 
 
 @command("disable", changes=True, epilog="rawr-install state disable @rawr/plugin-hello --dry-run")
 @_plugins
-@_workspace
+@workspace_option
 @_timeout
 def disable(plugins: tuple[str, ...], workspace: str | None, timeout: float, dry_run: bool, yes: bool) -> Result:
     """Put plugins on the disabled list, in one change."""
-    return _switch(plugins, _root_to_change(workspace), timeout, dry_run, on=False)
+    return _switch(plugins, root_to_change(workspace), timeout, dry_run, on=False)
 
 
 def _switch(plugins: tuple[str, ...], root: str, timeout: float, dry_run: bool, on: bool) -> Result:
@@ -166,14 +165,14 @@ rawr-install state recover                        start from the last good copy,
 rawr-install state recover --fresh                start anew
 """,
 )
-@_workspace
+@workspace_option
 @click.option("--fresh", is_flag=True, help="Start anew, not from the last good copy.")
 @click.option("--force", is_flag=True, help="Also set aside a file of another version.")
 def recover(workspace: str | None, fresh: bool, force: bool, dry_run: bool, yes: bool) -> Result:
     """Set a corrupt state file aside and start from the last good copy or anew."""
     from rawr_install.state import recovery
 
-    root = _root_to_change(workspace)
+    root = root_to_change(workspace)
     made = recovery.plan_recovery(root, fresh, force) if dry_run else recovery.recover(root, fresh, force)
     data = {
         "workspaceRoot": root,
@@ -199,14 +198,14 @@ rawr-install state unlock --dry-run               only find out
 rawr-install state unlock --force                 also one whose holder cannot be judged from here
 """,
 )
-@_workspace
+@workspace_option
 @click.option("--force", is_flag=True, help="Also one whose holder cannot be judged from here (on another host).")
 def unlock(workspace: str | None, force: bool, dry_run: bool, yes: bool) -> Result:
     """Remove an abandoned lock; refuses while its holder lives."""
     from rawr_install.state import recovery
     from rawr_install.state.holder import in_words
 
-    root = _root_to_change(workspace)
+    root = root_to_change(workspace)
     made = recovery.unlock(root, dry_run, force)
     data = {"workspaceRoot": root, "dryRun": dry_run, "changed": bool(made.proof) and not dry_run}
     data |= {"holder": made.holder or None, "proof": made.proof or None}
@@ -214,14 +213,6 @@ def unlock(workspace: str | None, force: bool, dry_run: bool, yes: bool) -> Resu
     if not made.proof:
         return Result(data, ["Lock: free, nothing changed."])
     return Result(data, [f"Lock: {verb}; it was {in_words(made.holder)} ({made.proof})."])
-
-
-def _root_to_change(named: str | None) -> str:
-    root = find_workspace(named, os.environ)
-    from rawr_install.install.policy import require_own_state
-
-    require_own_state(root, os.environ)
-    return root
 
 
 for made in (show, enable, disable, recover, unlock):

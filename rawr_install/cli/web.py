@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from rawr_install.cli.base import Command, Result, command, group, log
+from rawr_install.cli.base import Command, Result, command, group, log, root_to_change, workspace_option
 from rawr_install.cli.screen.progress import Progress
 from rawr_install.cli.screen.table import table
 from rawr_install.cli.screen.terminal import stdout
 from rawr_install.dispatch.locate import find_workspace
-from rawr_install.install import policy
 from rawr_install.plugins import gate, web
 from rawr_install.plugins.catalog import Catalog, discover
 from rawr_install.plugins.web import DisableResult, EnableOptions, EnableResult
@@ -22,7 +21,6 @@ from rawr_install.state.store import get_repo_state
 
 LITERAL = "rawr_install.literal"  # in click's ctx.meta: the id came after "--"
 
-_workspace = click.option("--workspace", metavar="PATH", help="The workspace (default: the one you stand in).")
 _id = click.argument("plugin_id", metavar="ID")
 
 
@@ -32,14 +30,14 @@ def web_group() -> None:
 
 
 @command("list", epilog="rawr-install plugins web list --json")
-@_workspace
+@workspace_option
 def web_list(workspace: str | None) -> Result:
     """The workspace's web plugins, and whether each is enabled."""
     return _shown(workspace, gone=False)
 
 
 @command("status", epilog="rawr-install plugins web status")
-@_workspace
+@workspace_option
 def web_status(workspace: str | None) -> Result:
     """What is enabled, and the enabled ids that are not plugins of this workspace."""
     return _shown(workspace, gone=True)
@@ -72,11 +70,11 @@ rawr-install plugins web enable all --force       pass over the gate (this is re
 )
 @click.option("--staged", is_flag=True, help="Have the gate look at what is staged, not at the whole repository.")
 @click.option("--force", is_flag=True, help="Enable although the gate says no or is not there; recorded in the events.")
-@_workspace
+@workspace_option
 def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -> Result:
     """Enable a web plugin once the workspace's own security check allows it."""
     wanted = EnableOptions(**asked)
-    root = _root_to_change(workspace)
+    root = root_to_change(workspace)
     everything = plugin_id == "all" and not click.get_current_context().meta[LITERAL]
     catalog = _catalog(root)
     with Progress(f"waiting for the security check of {root}") as progress:
@@ -92,21 +90,15 @@ def web_enable(plugin_id: str, workspace: str | None, yes: bool, **asked: Any) -
 
 @command("disable", changes=True, epilog="rawr-install plugins web disable @rawr/plugin-mfe")
 @_id
-@_workspace
+@workspace_option
 def web_disable(plugin_id: str, workspace: str | None, yes: bool, dry_run: bool) -> Result:
     """Disable a web plugin; nothing is asked for that."""
-    root = _root_to_change(workspace)
+    root = root_to_change(workspace)
     return _switched("disabled", web.disable(root, _catalog(root), plugin_id, dry_run))
 
 
 for _made in (web_list, web_status, web_enable, web_disable):
     web_group.add_command(_made)
-
-
-def _root_to_change(workspace: str | None) -> str:
-    root = find_workspace(workspace, os.environ)
-    policy.require_own_state(root, os.environ)
-    return root
 
 
 def _shown(workspace: str | None, gone: bool) -> Result:
