@@ -40,8 +40,8 @@ def pairs(fixture: str, names: list[str]) -> Iterator[Any]:
     for number, case in enumerate(T.cases):
         # Of a toolkit that is gone, or older, the twin, which is part of this one, can tell nothing.
         left_out = {TWIN} if case.entry_only else set()
-        # ``shell``: what succeeds needs no Python, or is the twin's.
-        for at, name in enumerate(names if fixture == "runner" or case.runs or case.by_twin else ()):
+        # A shell alone: the successes that it leaves to the twin.
+        for at, name in enumerate(names if fixture == "runner" or case.by_twin else ()):
             if name not in left_out:
                 yield pytest.param(case, name, id=f"{case.name}-{name}", marks=marks(name, (number + at) % 3 == 0))
 
