@@ -71,7 +71,7 @@ class Foreign(Machine):
         return self.ws / ".rawr/state/state.json"
 
 
-@pytest.fixture(params=[LATIN, POSIX, UTF8], ids=["Latin-1", "POSIX", "UTF-8"])
+@pytest.fixture(params=[pytest.param(LATIN, marks=pytest.mark.slow), POSIX, UTF8], ids=["Latin-1", "POSIX", "UTF-8"])
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Foreign:
     return Foreign(tmp_path, request.param, request.getfixturevalue("locpath") if request.param is LATIN else None)
 
