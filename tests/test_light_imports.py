@@ -34,7 +34,7 @@ def test_a_light_module_imports_nothing_heavy(module: str) -> None:
 LOCK = {"state.lock", "state.store", "state.recovery", "state.takeover", "state.guard", "filelock"}
 CHANGE = {"machine.lock", "machine.change", "machine.records", "install.transaction"}
 UNUSED = {
-    "which": LOCK | CHANGE | {"state", "install", "doctor.checks", "doctor.diagnose"},
+    "which": LOCK | CHANGE | {"state", "install", "machine.probe", "doctor.checks", "doctor.diagnose"},
     "plugins status": LOCK | CHANGE | {"state", "install"},
     "state show": LOCK | CHANGE | {"install"},
 }

@@ -96,8 +96,9 @@ def doctor_global(
 
 def _look(workspace: str | None, login_shell: bool, named: tuple[str, ...] = ()) -> Report:
     """One look; raises UsageError where no check has a name of ``named``."""
+    from rawr_install.dispatch.workspace import current_folder
     from rawr_install.doctor.diagnose import diagnose, known
-    from rawr_install.machine import probe
+    from rawr_install.machine.probe import probe
 
     known(named)
     paths = Paths.from_environ(os.environ)
@@ -106,7 +107,7 @@ def _look(workspace: str | None, login_shell: bool, named: tuple[str, ...] = ())
         from rawr_install.doctor.login_shell import ask
 
         shells = ask(os.environ)
-    facts = probe.probe(paths, probe.current_folder(), os.environ, workspace, shells)
+    facts = probe(paths, current_folder(), os.environ, workspace, shells)
     return diagnose(facts, _look_closer)
 
 

@@ -8,7 +8,7 @@ import click
 
 from rawr_install.cli.base import Result, command, log
 from rawr_install.cli.screen.terminal import tilde, tilde_in
-from rawr_install.dispatch.locate import current_folder
+from rawr_install.dispatch.locate import existing_folder
 from rawr_install.errors import RawrError, unexpected
 from rawr_install.install.refresh import Hook, Refreshed
 from rawr_install.machine.toolkit import shipped_file
@@ -64,7 +64,7 @@ def _refresh(hook: Hook | None, dry_run: bool) -> Refreshed:
     from rawr_install.install.refresh import refresh as run_refresh
 
     options = operations.Options(dry_run, HOOK_WAIT) if hook else operations.Options(dry_run)
-    return run_refresh(Paths.from_environ(os.environ), current_folder(), hook, options)
+    return run_refresh(Paths.from_environ(os.environ), existing_folder(), hook, options)
 
 
 def _shrugged(error: Exception) -> Result:

@@ -25,10 +25,10 @@ def which(words: tuple[str, ...]) -> Result:
 
     Nothing is run. Options after COMMAND are part of it, except --json; after `--` everything is.
     """
+    from rawr_install.dispatch.workspace import current_folder
     from rawr_install.doctor import which as chain
-    from rawr_install.machine import probe
 
-    found = chain.follow(words, probe.current_folder(), os.environ)
+    found = chain.follow(words, current_folder(), os.environ)
     lines = chain.tree(found, ascii_only=not stdout().unicode)
     if found.error is None:
         return Result(found.to_json(), lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from rawr_install.dispatch import messages
-from rawr_install.dispatch.workspace import discover, folders_up, is_workspace
+from rawr_install.dispatch.workspace import current_folder, discover, folders_up, is_workspace
 from rawr_install.errors import UsageError
 from rawr_install.files import real_path
 
@@ -26,7 +26,7 @@ def find_workspace(named: str | None, environ: Mapping[str, str]) -> str:
     """
     if named is not None:
         return named_workspace(named)
-    cwd = current_folder()
+    cwd = existing_folder()
     found = discover(cwd, environ)
     # A look-alike, or a variable's folder without a CLI, will do where nothing better is found.
     alike = os.path.join(cwd, found.refused) if found.refused else next(iter(found.lookalikes), "")
@@ -41,7 +41,7 @@ def find_workspace(named: str | None, environ: Mapping[str, str]) -> str:
 
 def named_workspace(named: str) -> str:
     """The real path of the workspace at ``named``; raises UsageError ``NOT_A_WORKSPACE`` or ``CWD_GONE``."""
-    path = named if os.path.isabs(named) else os.path.join(current_folder(), named)
+    path = named if os.path.isabs(named) else os.path.join(existing_folder(), named)
     root = real_path(path) if named and "\0" not in named else ""
     if root and is_workspace(root):
         return root
@@ -55,9 +55,9 @@ def named_workspace(named: str) -> str:
     )
 
 
-def current_folder() -> str:
+def existing_folder() -> str:
     """The process's folder; raises UsageError ``CWD_GONE`` where it was removed."""
-    try:
-        return os.getcwd()
-    except OSError:
-        raise messages.as_usage(messages.cwd_gone()) from None
+    cwd = current_folder()
+    if cwd is None:
+        raise messages.as_usage(messages.cwd_gone())
+    return cwd

@@ -10,6 +10,7 @@ import sys
 
 from rawr_install.dispatch import messages
 from rawr_install.dispatch.decide import GUARD_VARIABLE, OWNER, Decision, decide, next_guard
+from rawr_install.dispatch.workspace import current_folder
 from rawr_install.errors import RawrError, os_error_reason, unexpected
 from rawr_install.files import read_bytes
 
@@ -37,7 +38,7 @@ def main(argv: list[str], toolkit: Toolkit) -> int:
     try:
         if protocol not in PROTOCOLS:
             raise messages.newer_entry(protocol, PROTOCOLS[-1])
-        return _act(decide(tuple(argv), _cwd(), os.environ, say), say, toolkit)
+        return _act(decide(tuple(argv), current_folder(), os.environ, say), say, toolkit)
     except RawrError as error:
         say(f"refused: {error.code}, exit {error.exit_code}")
         return _explain(error)
@@ -91,7 +92,7 @@ def _greet(words: Words) -> int:
     version = words == ("--version",)
     greeting = f"rawr-install {__version__}" if version else _GREETING
     try:
-        _write(1, greeting.format(version=__version__, cwd=_printable(_cwd() or "a folder that is gone")))
+        _write(1, greeting.format(version=__version__, cwd=_printable(current_folder() or "a folder that is gone")))
     except BrokenPipeError:
         return 128 + 13  # as SIGPIPE, which Python ignores, would have ended it: the reader went away
     except OSError as error:
@@ -111,13 +112,6 @@ What to do next:
   rawr-install activate PATH          make a workspace this machine's owner
   rawr doctor global                  see what rawr does here, and what is wrong
   rawr-install --help                 everything that the toolkit does"""
-
-
-def _cwd() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
 
 
 def _silent(_text: str) -> None:

@@ -51,6 +51,14 @@ def has_cli(root: str) -> bool:
     return os.path.lexists(cli_path(root))
 
 
+def current_folder() -> str | None:
+    """The process's folder, physically; None when it was removed or may not be read."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
 def folders_up(start: str) -> Iterator[str]:
     """``start`` and each of its parents, up to the file-system root."""
     folder = start

@@ -137,14 +137,6 @@ class _Attempt:
             return default
 
 
-def current_folder() -> str | None:
-    """The process's folder, physically; None when it was removed or may not be read."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
-
-
 # -- PATH ----------------------------------------------------------------------
 
 
