@@ -41,8 +41,7 @@ def find_workspace(named: str | None, environ: Mapping[str, str]) -> str:
 
 def named_workspace(named: str) -> str:
     """The real path of the workspace at ``named``; raises UsageError ``NOT_A_WORKSPACE`` or ``CWD_GONE``."""
-    path = named if os.path.isabs(named) else os.path.join(existing_folder(), named)
-    root = real_path(path) if named and "\0" not in named else ""
+    root = real_path(absolute(named)) if named and "\0" not in named else ""
     if root and is_workspace(root):
         return root
     above = next((folder for folder in folders_up(root) if is_workspace(folder)), None) if root else None
@@ -61,3 +60,8 @@ def existing_folder() -> str:
     if cwd is None:
         raise messages.as_usage(messages.cwd_gone())
     return cwd
+
+
+def absolute(path: str) -> str:
+    """``path``, seen from the current folder; raises UsageError ``CWD_GONE`` where it needs one that was removed."""
+    return path if os.path.isabs(path) else os.path.join(existing_folder(), path)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from rawr_install.dispatch.locate import existing_folder, find_workspace
+from rawr_install.dispatch.locate import absolute, find_workspace
 from rawr_install.errors import UsageError
 from rawr_install.events import log
 from rawr_install.install import transaction
@@ -102,7 +102,7 @@ def activate(paths: Paths, request: Request, workspace: str | None, options: Opt
 
 def _absolute(request: Request) -> Request:
     bin_dir = request.bin_dir
-    return request._replace(bin_dir=os.path.join(existing_folder(), os.path.normpath(bin_dir))) if bin_dir else request
+    return request._replace(bin_dir=absolute(os.path.normpath(bin_dir))) if bin_dir else request
 
 
 def deactivate(paths: Paths, options: Options) -> Result[Deactivated]:

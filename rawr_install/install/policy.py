@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from rawr_install import atomic
 from rawr_install.dispatch import messages
-from rawr_install.dispatch.locate import existing_folder, find_workspace
+from rawr_install.dispatch.locate import absolute, find_workspace
 from rawr_install.dispatch.trust import exchangers, trust, trust_remedy, unsafe_folder, writable_remedy
 from rawr_install.dispatch.workspace import (
     FALLBACK_VARIABLE,
@@ -177,8 +177,7 @@ def add_trust(paths: Paths, named: str | None, dry_run: bool = False, force: boo
 
 def _granted(named: str | None, environ: Mapping[str, str]) -> str:
     """The real path that a grant is for: a workspace, or a named folder that is in none and so above some."""
-    spelled = named if not named or os.path.isabs(named) else os.path.join(existing_folder(), named)
-    folder = real_path(spelled) if spelled and "\0" not in spelled else ""
+    folder = real_path(absolute(named)) if named and "\0" not in named else ""
     if os.path.isdir(folder) and not any(map(is_workspace, folders_up(folder))):
         return folder
     return find_workspace(named, environ)
@@ -186,7 +185,7 @@ def _granted(named: str | None, environ: Mapping[str, str]) -> str:
 
 def remove_trust(paths: Paths, named: str | None, dry_run: bool = False) -> PolicyChange:
     """Remove a workspace from the list, by real path or as the list spells it; it need not exist any more."""
-    root = os.path.join(existing_folder(), named) if named else find_workspace(None, paths.environ)
+    root = absolute(named) if named else find_workspace(None, paths.environ)
     path = os.path.abspath(root)
     return _edit(paths, path, (root, path, os.path.realpath(root)), (), dry_run)
 

@@ -601,11 +601,12 @@ def test_uninstall_asks_a_person_and_takes_no_for_an_answer(machine: Machine) ->
         assert machine.entry.is_symlink() is left
 
 
-def test_a_removed_current_folder_does_not_stop_an_absolute_path(machine: Machine) -> None:
+@pytest.mark.parametrize("words", ["activate {}/a", "install --bin-dir {}/bin", "trust add {}/a", "trust remove {}/a"])
+def test_a_removed_current_folder_does_not_stop_an_absolute_path(machine: Machine, words: str) -> None:
     root = machine.workspace("a", cli=CLI_SCRIPT)
     gone = machine.folder / "gone"
     gone.mkdir()
     # -P: Python would look for its modules in the folder that is gone.
     argv = ["sh", "-c", f'rmdir {gone}; exec "$@"', "sh", sys.executable, "-P", "-m", "rawr_install"]
-    ran = machine.run(*argv, "activate", root, "--json", cwd=gone)
+    ran = machine.run(*argv, *words.format(root.parent).split(), "--json", cwd=gone)
     assert (ran.code, ran.json["ok"]) == (0, True)
