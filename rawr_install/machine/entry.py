@@ -29,7 +29,8 @@ class Entry(NamedTuple):
     """One ``rawr`` as found: ``real`` is None when it leads nowhere, ``instance`` the workspace it is linked to.
 
     ``version`` is the toolkit's that a ``shim`` is a copy of; "" for one from before entries had a version.
-    ``noexec``: it cannot be started for the way in which its file system is mounted.
+    ``noexec``: it cannot be started for the way in which its file system is mounted; ``fixed``: it cannot be executed,
+    and the user is not the one who can change that.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
     executable: bool = False
     version: str | None = None
     noexec: bool = False
+    fixed: bool = False
 
     @property
     def ours(self) -> bool:
@@ -86,7 +88,8 @@ def classify(path: str) -> Entry:
     version = None if instance or not stat.S_ISREG(info.st_mode) else shell_entry_version(read_head(real) or b"")
     kind = "workspace-link" if instance else _kind_of_file(path, real, version)
     noexec = stat.S_ISREG(info.st_mode) and not executable and mounted_noexec(real)
-    return Entry(path, kind, real, link, instance, executable, version, noexec)
+    fixed = not executable and os.geteuid() not in (0, info.st_uid)
+    return Entry(path, kind, real, link, instance, executable, version, noexec, fixed)
 
 
 def linked_instance(real: str) -> str | None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.security.test_changes import Somebody
 from tests.support.machine import Machine, make_workspace
-from tests.support.machines import Lab, document
+from tests.support.machines import MARK, Lab, document
 from tests.support.masked import needs_proc
 
 Mount = Callable[[str], Path]
@@ -148,7 +148,7 @@ def test_what_sudo_left_in_a_workspace_is_told_by_its_owner() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file of root's")
-def test_no_chmod_is_advised_to_who_does_not_own_the_cli() -> None:
+def test_no_chmod_is_advised_to_who_does_not_own_the_file() -> None:
     """As in an image whose files were copied by root, from a system that keeps no modes."""
     with TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -162,6 +162,17 @@ def test_no_chmod_is_advised_to_who_does_not_own_the_cli() -> None:
         [found] = [each for each in report["findings"] if each["id"] == "workspace.cli-not-executable"]
         assert found["status"] == "fail" and not found["remedy"]["argv"]
         assert found["remedy"]["text"] == f"have its owner make it executable for everybody: chmod a+x {cli}"
+        os.chown(cli, machine.user, machine.user)
+        cli.chmod(0o755)
+        machine.bun_bin.mkdir(parents=True)
+        machine.entry.write_text(f"#!/bin/sh\n# {MARK}\n")
+        machine.give(machine.user, machine.home)
+        os.chown(machine.entry, 0, 0)
+        report = document(machine.rawr_install("doctor", "global", "--json", cwd=machine.ws))
+        [found] = [each for each in report["findings"] if each["id"] == "entry.not-executable"]
+        assert "chmod u+x" not in found["remedy"]["text"]
+        assert machine.rawr_install(*found["remedy"]["argv"][1:], cwd=machine.ws).code == 0
+        assert os.access(machine.entry, os.X_OK)
 
 
 @pytest.fixture
