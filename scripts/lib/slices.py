@@ -16,7 +16,7 @@ C2 = """
 event.shape event.lifecycle event.peers trace.links trace.context
 run.completed run.failed run.none run.killed run.terminated run.times run.recorded
 lock.emits lock.counted lock.waited lock.holder
-log.crowd log.append log.bounded log.never-fails log.local log.lines log.numbers log.switch
+log.crowd log.append log.bounded log.never-fails log.local log.lines log.numbers log.secrets log.switch
 reader.all-lines reader.choice reader.follow reader.whole reader.shown
 """
 C3 = """

@@ -10,6 +10,8 @@ from rawr_install.events.redaction import redacted
 from tests.cli.commands import LINES, settled
 from tests.conftest import Machine
 
+pytestmark = pytest.mark.contract("C2", "log.secrets", "what a command was given is not in the log")
+
 SECRETS = ("hunter2", "s3cr3t")
 GIVEN = (
     "https://me:hunter2@host.example/s3cr3t",

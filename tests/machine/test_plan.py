@@ -17,6 +17,7 @@ import pytest
 
 from rawr_install.errors import RawrError
 from rawr_install.machine import plan, records
+from rawr_install.machine.change import Change
 from rawr_install.machine.facts import Facts
 from rawr_install.machine.plan import Plan, Request, plan_activate, plan_install
 from rawr_install.machine.probe import probe_setup
@@ -178,12 +179,18 @@ def planned(machine: Machine, make: Callable[[], Plan[Any]]) -> dict[str, Any]:
         return shown(machine, {"refused": error.code, "remedy": error.remedy, "details": error.details})
     assert [step.path for step in made.steps] == [change.path for change in made.changes]
     steps = [
-        (each.role, each.before.kind, f"{each.after.kind} {each.after.mode:o}", each.path, each.backup or "")
+        (each.role, each.before.kind, f"{each.after.kind} {each.after.mode:o}", each.path, each.backup or listed(each))
         for each in made.changes
     ]
     notes = [note.partition(" and runs")[0] for note in made.notes]
     result = {key: value for key, value in made.result._asdict().items() if value}
     return shown(machine, {"steps": steps, "result": result, "notes": notes, "rewound": made.rewound})
+
+
+def listed(change: Change) -> str:
+    """What a receipt lists, and what waits beside it."""
+    items = records.receipt_in(change.after, change.path) if change.role == "receipt" else ()
+    return ", ".join(f"{item.path} ({item.setAside})" if item.setAside else item.path for item in items)
 
 
 def shown(machine: Machine, value: Any) -> Any:
