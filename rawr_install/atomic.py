@@ -17,7 +17,7 @@ from rawr_install.files import close_quietly
 # What a file system says that does not know the request (Apple's SMB and FUSE among them).
 _NO_SUCH_REQUEST = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
 
-_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # without O_CLOEXEC: Python sets it, and Windows has none
 
 
 def temporary_name(path: str) -> str:
