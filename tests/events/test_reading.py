@@ -79,6 +79,13 @@ def test_a_foreign_file_without_line_ends_is_read_in_pieces(tmp_path: Path) -> N
     assert max(len(piece.text) for piece in found) <= 1 << 18
 
 
+def test_a_log_that_grows_as_fast_as_it_is_read_has_an_end(followed: Path) -> None:
+    append(followed, f"{line(0)}\n")
+    for number, _ in enumerate(reader.read(str(followed)), 1):
+        append(followed, f"{line(number)}\n")
+        assert number < 100
+
+
 def test_a_rotation_between_the_two_opens_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(f"{line(1)}\n")
