@@ -22,14 +22,14 @@ def untrusted(
     return None
 
 
-def managed_entry(entry: Entry) -> RefusedError:
-    """What a package manager put there, and keeps up to date."""
+def managed_entry(entry: Entry, instead: str = "") -> RefusedError:
+    """What a package manager put there, and keeps up to date; ``instead`` is another way than to uninstall that."""
     manager = entry.installer or "a package manager"
     leads = f" (it leads to {entry.real})" if entry.link else ""
     return RefusedError(
         f"{entry.path} was put there by {manager}{leads}, so it is left alone.",
         code="MANAGED_ENTRY",
-        hint=f"choose another folder with --bin-dir, or uninstall what {manager} put there",
+        hint=f"{instead}uninstall what {manager} put there",
         details={"path": entry.path, "real": entry.real, "installer": entry.installer},
     )
 

@@ -240,14 +240,12 @@ def _entry_change(
     if facts.not_installed is not None:
         raise facts.not_installed
     wanted = facts.shell_entry if mode == SHIM else link_to(facts.instance.cli.path if facts.instance else "")
-    listed = any(item.path == entry.path for item in facts.records.receipt)
-    # Without the way back that a copy has, it is as a package manager puts it there, whose update renews it.
-    shipped = entry.kind == "shim" and not listed and UNFILLED in place.state.data
+    shipped = is_shipped(facts, place)
     made = entry.executable and place.state._replace(mode=wanted.mode) == wanted
     if made or place.state == wanted or _in_place(facts, mode, entry, shipped):
         return ()
     if entry.managed or shipped:
-        raise messages.managed_entry(entry)
+        raise messages.managed_entry(entry, "choose another folder with --bin-dir, or ")
     # A link may stand on a noexec file system: what it leads to is started from where that is.
     if place.problem and (place.problem, mode) != ("noexec", LINK):
         raise messages.unusable_folder(entry.path, place.problem)
@@ -260,6 +258,14 @@ def _entry_change(
         with_force = ("rawr-install", *again, *mode_words, *place_words, "--force")
         raise messages.foreign_entry(entry.path, entry.kind, with_force)
     return (Change("entry", entry.path, FOREIGN, wanted, place.backup_name),)
+
+
+def is_shipped(facts: Facts, place: PathFacts) -> bool:
+    """Whether a package manager put it there as a file, which its update renews: it lacks the way back of a copy."""
+    entry = place.entry
+    if entry is None or entry.kind != "shim" or UNFILLED not in place.state.data:
+        return False
+    return all(item.path != entry.path for item in facts.records.receipt)
 
 
 def _in_place(facts: Facts, mode: str, entry: Entry, shipped: bool) -> bool:

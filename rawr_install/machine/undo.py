@@ -10,8 +10,16 @@ from rawr_install.errors import RefusedError, UsageError
 from rawr_install.machine import records
 from rawr_install.machine.change import ABSENT, FOREIGN, Change
 from rawr_install.machine.facts import Facts
-from rawr_install.machine.messages import foreign_entry
-from rawr_install.machine.plan import Plan, Request, entry_place, receipt_change, with_receipt, writable_owner
+from rawr_install.machine.messages import foreign_entry, managed_entry
+from rawr_install.machine.plan import (
+    Plan,
+    Request,
+    entry_place,
+    is_shipped,
+    receipt_change,
+    with_receipt,
+    writable_owner,
+)
 from rawr_install.machine.records import Item
 from rawr_install.report import command_line
 
@@ -64,7 +72,7 @@ def _owner_removal(facts: Facts) -> Change:
 def plan_rollback(facts: Facts, to: int | None = None) -> Plan[RolledBack]:
     """Go back to how things stood before the last change, or after change number ``to`` (0: before the first).
 
-    Raises RefusedError ``NOTHING_TO_ROLL_BACK`` or ``FOREIGN_ENTRY``, UsageError ``NO_SUCH_CHANGE``.
+    Raises RefusedError ``NOTHING_TO_ROLL_BACK``, ``FOREIGN_ENTRY`` or ``MANAGED_ENTRY``, UsageError ``NO_SUCH_CHANGE``.
     """
     history = facts.records.history
     if to is not None:
@@ -106,15 +114,20 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     """One name back to what it was before ``earliest``; None where it is so already."""
     path, target, found = earliest.path, earliest.before, facts.seen[earliest.path]
     stranger = foreign_entry(path, "changed since by another program", ("mv", "-n", path, found.set_aside))
+    managed = found.entry is not None and (found.entry.managed or is_shipped(facts, found))
+    if found.entry and managed:
+        stranger = managed_entry(found.entry)
     if target == FOREIGN and not _is_lost(facts, earliest):
         if earliest.backup not in found.backups:
             return None
-        if found.foreign:
+        if found.foreign or managed:
             raise stranger
         return Change(earliest.role, path, found.state, FOREIGN, earliest.backup)
     target = ABSENT if target == FOREIGN else target
     if found.state == target:
         return None
+    if managed:
+        raise stranger
     if not found.foreign:
         return Change(earliest.role, path, found.state, target)
     changes = (change for record in facts.records.history for change in record.changes if change.path == path)
@@ -181,7 +194,9 @@ def _removal(facts: Facts, item: Item) -> Change | None:
 
 def _left_notes(facts: Facts, left: Sequence[Item]) -> Iterable[str]:
     for item in left:
-        yield f"Left {item.path}: it was modified since it was installed."
+        now = facts.seen[item.path].entry
+        renewed = now and now.managed and f"{now.installer or 'a package manager'} has put its own there since"
+        yield f"Left {item.path}: {renewed or 'it was modified since it was installed'}."
         if item.setAside:
             yield f"Left {item.setAside}: what stood at {item.path} before; uninstall again once that is moved away."
     entry = facts.seen[entry_place(facts, Request())[1]].entry

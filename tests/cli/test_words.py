@@ -51,6 +51,10 @@ def test_no_page_of_help_is_wider_than_the_terminal(machine: Machine, columns: i
         assert ran.code == 0 and all(line.strip().startswith(ALONE) for line in wide), (path, wide)
 
 
+def test_a_page_of_help_is_shown_on_a_terminal_of_one_column(machine: Machine) -> None:
+    assert machine.rawr_install("install", "--help", env={"COLUMNS": "1"}).code == 0
+
+
 def test_a_long_list_of_plugins_fits_the_screen(machine: Machine) -> None:
     root = machine.workspace("w")
     names = [f"@rawr/plugin-{number:04}" for number in range(5000)]

@@ -382,6 +382,28 @@ def test_a_copy_that_is_no_longer_ours_is_struck_from_the_receipt(machine: Machi
     assert f"Left ~/{left}/rawr: pipx" in machine.rawr_install("uninstall", "-y").out
 
 
+@pytest.mark.parametrize("stood", ["nothing", "somebody's"])
+def test_a_rollback_leaves_alone_what_pipx_has_put_there_since(machine: Machine, local: Path, stood: str) -> None:
+    entry = machine.home / "bin/rawr"
+    entry.parent.mkdir()
+    if stood != "nothing":
+        entry.write_text(stood)
+    assert machine.rawr_install("install", "--mode", "shim", "--bin-dir", entry.parent, "--force").code == 0
+    if stood == "nothing":
+        assert machine.rawr_install("uninstall", "--yes").code == 0
+    entry.unlink(missing_ok=True)
+    entry.symlink_to((local / "rawr").resolve())
+    ran = machine.rawr_install("rollback", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "MANAGED_ENTRY")
+    assert entry.resolve() == (local / "rawr").resolve()
+    if stood != "nothing":
+        assert "then: rawr-install uninstall" in doctor(machine, machine.home)["receipt.disagrees"]["remedy"]["text"]
+        assert "Left ~/bin/rawr: pipx has put its own there since.\n" in machine.rawr_install("uninstall", "-y").out
+    entry.unlink()  # as `pipx uninstall` does it
+    assert machine.rawr_install("rollback").code == 0
+    assert entry.read_text().startswith("#!/bin/sh" if stood == "nothing" else stood)
+
+
 def test_a_version_managers_shim_gives_way_to_the_folder_where_ours_is(machine: Machine, local: Path) -> None:
     shims = machine.home / ".local/share/mise/shims"
     shims.mkdir(parents=True)

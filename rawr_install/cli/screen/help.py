@@ -9,14 +9,14 @@ import click
 
 from rawr_install.cli.screen.terminal import stdout
 
-_MOST = 100  # columns that are easy to read
+_LEAST, _MOST = 30, 100  # columns: what words need, and what is easy to read
 
 
 class Formatter(click.HelpFormatter):
     """click's, but for narrow terminals too: its own is never narrower than 50 columns."""
 
     def __init__(self) -> None:
-        super().__init__(width=min(stdout().width, _MOST) - 2)
+        super().__init__(width=min(_columns(), _MOST) - 2)
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """An option or a command and what it does; below it where it takes more than a third of the line."""
@@ -27,9 +27,13 @@ def page(ctx: click.Context) -> str:
     """The command's help page."""
     formatter = Formatter()
     ctx.command.format_help(ctx, formatter)
-    width = stdout().width
+    width = _columns()
     lines = formatter.getvalue().rstrip("\n").split("\n")
     return "\n".join(part for line in lines for part in _beside_or_below(line, width))
+
+
+def _columns() -> int:
+    return max(stdout().width, _LEAST)
 
 
 def _beside_or_below(line: str, width: int) -> Iterator[str]:

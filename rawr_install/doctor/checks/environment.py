@@ -5,6 +5,7 @@ from __future__ import annotations
 from rawr_install.doctor.checks.registry import Found, check, listed
 from rawr_install.doctor.checks.remedies import Way, activate, set_up, toolkit
 from rawr_install.machine.facts import Facts
+from rawr_install.report import command_line
 
 
 @check("toolkit.gone", "our shell entry finds a toolkit that can start")
@@ -51,7 +52,8 @@ def _as_installed(facts: Facts) -> tuple[Way, ...]:
     place = ("--mode", modes[path], "--bin-dir", path.rpartition("/")[0])
     ways = (set_up(facts, *place), set_up(facts, *place, "--force"))
     plain = (set_up(facts),) if what == "missing" else ()
-    return tuple(way._replace(fixable=False) for way in (*plain, *ways))
+    last = () if what == "missing" else (Way(f"move {command_line((path,))} away, then: rawr-install uninstall"),)
+    return tuple(way._replace(fixable=False) for way in (*plain, *ways, *last))
 
 
 @check("operation.pending", "no change of the machine was interrupted")
