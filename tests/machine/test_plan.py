@@ -37,7 +37,7 @@ REQUESTS = {
     "a link elsewhere": Request("bun-symlink", "{home}/own/", force=True),
     "a shim elsewhere": Request("shim", "{home}/off", force=True),
 }
-MORE = {
+MORE: dict[str, Callable[[Machine, Path, Path], object]] = {
     "another owner": lambda machine, a, b: machine.own(b),
     "an owner that is gone": lambda machine, a, b: machine.own(machine.folder / "gone"),
     "an owner that is no path": lambda machine, a, b: machine.own("../b"),
@@ -82,6 +82,12 @@ MORE = {
         machine.owner_file.symlink_to(machine.home / "dotfile"),
         machine.rawr_install("activate", a),
         machine.rawr_install("activate", b),
+    ),
+    "an owner file that is a link, turned elsewhere since": lambda machine, a, b: (
+        MORE["an owner file that is a link"](machine, a, b),
+        machine.owner_file.unlink(),
+        (machine.home / "another").write_text(f"{b}\n"),
+        machine.owner_file.symlink_to(machine.home / "another"),
     ),
     "a foreign file of ours": lambda machine, a, b: (machine.rawr_install("install"), foreign_again(machine)),
     "another owner, told to the user alone": lambda machine, a, b: (machine.own(b), machine.owner_file.chmod(0o600)),
