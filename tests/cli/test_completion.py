@@ -88,6 +88,7 @@ def terminal(place: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
         yield shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "offered"), [row for row in TABLE if len(row[1]) == 1])
 def test_bash_and_zsh_fill_in_the_one_thing_that_fits(terminal: Terminal, typed: str, offered: set[str]) -> None:
     terminal.type(f"{typed}\t\n")

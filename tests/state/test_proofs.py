@@ -121,6 +121,7 @@ def test_a_peer_stopped_between_close_and_removal_holds_its_lock_at_any_age(root
 
 @needs_containers
 @needs_node
+@pytest.mark.slow
 def test_from_within_a_container_a_peer_outside_that_has_its_lock_open_is_waited_for(root: Path) -> None:
     with Actor.node() as peer, Actor.python(within=CONTAINER) as mine:
         peer.send("hold", root, ms=3500, ids=["peer"])

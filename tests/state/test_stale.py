@@ -113,6 +113,7 @@ def test_case_16_an_empty_lease_whose_creator_has_it_open_is_not_touched(root: P
         *(f'{{"pid":{pid}}}'.encode() for pid in ("-1", "0", "true", '"1"', "1.5", "9" * 20)),
     ],
 )
+@pytest.mark.slow
 def test_case_17_an_unreadable_lease_is_treated_as_an_empty_one(root: Path, content: bytes) -> None:
     with leave_lock(root, content).open("ab"):
         assert is_refused(root, 0.4)
@@ -145,6 +146,7 @@ def test_case_19_a_living_python_lease_of_any_age_makes_the_peer_wait_and_commit
     assert enabled(root) == ["mine"]
 
 
+@pytest.mark.slow
 def test_case_20_of_two_takers_of_one_lease_one_takes_it_and_both_commit(root: Path) -> None:
     leave_lock(root, lease_of(DEAD_PID))
     with Actor.python() as rival:

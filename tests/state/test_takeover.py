@@ -54,6 +54,7 @@ def stopped_head(root: Path, head: Actor) -> None:
 # -- a stopped process in the queue ----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stopped_head_and_a_dead_holder_block_nobody(root: Path) -> None:
     with Actor.python() as head:
         stopped_head(root, head)
@@ -84,6 +85,7 @@ def test_a_timeout_calls_no_dead_process_the_holder(root: Path) -> None:
     assert f"process {DEAD_PID}, which does not run here" in caught.value.message
 
 
+@pytest.mark.slow
 def test_of_two_takers_one_waits_until_the_other_is_done(root: Path) -> None:
     # Were both let on, the rename of the one stopped here would catch the next holder's lease, and its put-back give
     # that one a second life beside a third holder.
@@ -216,6 +218,7 @@ def test_unlock_puts_back_a_lock_that_came_where_something_else_was(root: Path) 
         assert inode(lock_file(root)) == before and leftovers(root) == ["state.lock"]
 
 
+@pytest.mark.slow
 def test_unlock_does_nothing_without_the_turn(root: Path) -> None:
     with Actor.python() as head:
         stopped_head(root, head)
@@ -239,6 +242,7 @@ def test_unlock_takes_a_lock_that_cannot_be_judged_only_by_force(root: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["python", pytest.param("node", marks=needs_node)])
+@pytest.mark.slow
 def test_unlock_takes_no_lock_of_a_living_process_not_even_by_force(root: Path, kind: str) -> None:
     with Actor.of(kind) as holder:
         holder.send("hold", root, ms=600, ids=["held"])

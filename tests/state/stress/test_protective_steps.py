@@ -96,6 +96,7 @@ def test_a_peers_removal_under_way_gets_the_time_to_finish_before_we_take_an_old
 
 
 @needs_node
+@pytest.mark.slow
 def test_a_living_lease_caught_by_a_takeover_is_restored(tmp_path: Path, lock: Path) -> None:
     leave(lock, age=0)
     with Actor.node() as peer:
@@ -113,6 +114,7 @@ def test_a_living_lease_caught_by_a_takeover_is_restored(tmp_path: Path, lock: P
 
 
 @needs_node
+@pytest.mark.slow
 def test_a_lease_that_changed_after_the_proof_is_not_even_moved(tmp_path: Path, lock: Path) -> None:
     leave(lock, age=0)
     moved: list[str] = []
