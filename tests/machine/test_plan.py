@@ -76,6 +76,17 @@ MORE: dict[str, Callable[[Machine, Path, Path], object]] = {
         machine.rawr_install("uninstall", "--yes"),
         machine.entry.unlink(),
     ),
+    "a foreign file put back, its other name taken again": lambda machine, a, b: (
+        set_aside(machine),
+        machine.rawr_install("uninstall", "--yes"),
+        (machine.bun_bin / "rawr.before-rawr-install").write_text("another"),
+    ),
+    "a foreign file over ours, set aside and gone, and another in its place": lambda machine, a, b: (
+        machine.rawr_install("install"),
+        set_aside(machine),
+        lose(machine),
+        foreign_again(machine),
+    ),
     "an owner file that is a link": lambda machine, a, b: (
         machine.own(b),
         machine.owner_file.rename(machine.home / "dotfile"),
