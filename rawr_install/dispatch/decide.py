@@ -16,7 +16,7 @@ import os
 
 from rawr_install.dispatch import messages
 from rawr_install.dispatch.program import examine
-from rawr_install.dispatch.trust import trust
+from rawr_install.dispatch.trust import is_granted, trust
 from rawr_install.dispatch.workspace import (
     Discovery,
     cli_path,
@@ -112,6 +112,9 @@ def _allowed_owner(environ: Mapping[str, str], say: Say) -> str:
 
 def _usable_cli(root: str, cwd: str | None, environ: Mapping[str, str], say: Say) -> Program:
     """The CLI of ``root``; raises DispatchError (126) where it must not or cannot be run."""
+    # A grant is for a real path: what runs is there, wherever a link in the path that was named leads a moment later.
+    real = os.path.realpath(root)
+    root = real if is_granted(real, environ) else root
     found = trust(root, environ, cwd)
     if found.obstacle:
         raise messages.untrusted(root, found, environ)

@@ -178,12 +178,13 @@ def _sticky(root: str) -> tuple[str, str] | None:
             info = os.stat(folder)
         except OSError:
             return None  # chain() has told every failure but absence
-        if _is_sticky_folder(info):
+        if is_sticky(info):
             return folder, f"{folder} is sticky, so that other users may have put files into it"
     return None
 
 
-def _is_sticky_folder(info: os.stat_result) -> bool:
+def is_sticky(info: os.stat_result) -> bool:
+    """Whether it is a folder that others may have put files into, which they keep."""
     return stat.S_ISDIR(info.st_mode) and bool(info.st_mode & stat.S_ISVTX)
 
 
@@ -197,7 +198,7 @@ def unsafe_folder(cwd: str, environ: Mapping[str, str]) -> tuple[str, str] | Non
         return _unseen(cwd, error)
     if not is_ours(info):
         return cwd, f"the current folder {cwd} belongs to another user (uid {info.st_uid})"
-    if _is_sticky_folder(info):
+    if is_sticky(info):
         return cwd, f"the current folder {cwd} is sticky, so that other users may have put files into it"
     return None
 
@@ -208,7 +209,7 @@ def _writable(passed: Iterable[tuple[str, os.stat_result]]) -> tuple[str, ...]:
 
 def others_can_write(info: os.stat_result) -> bool:
     """Whether anybody but the user and root may write there; a sticky folder keeps what the user has put into it."""
-    if stat.S_ISLNK(info.st_mode) or _is_sticky_folder(info):
+    if stat.S_ISLNK(info.st_mode) or is_sticky(info):
         return False
     return bool(info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and has_other_members(info.st_gid)))
 

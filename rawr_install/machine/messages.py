@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 
 from rawr_install.errors import RefusedError
 from rawr_install.machine.entry import Entry
+
+Exposed = tuple[tuple[str, int], ...]  # a path that others can write, and its mode
 
 
 def untrusted(
@@ -20,6 +23,20 @@ def untrusted(
         said = f"Other users can write to {writable[0]}, and so decide what runs in the workspace {root}."
         return RefusedError(said, code="WORKSPACE_WRITABLE", remedy=remedy)
     return None
+
+
+def exposure(found: Exposed) -> str:
+    """What others can do with what is exposed, as the middle of a sentence."""
+    return "may have put files into" if _has_sticky(found) else "can write"
+
+
+def make_private(found: Exposed) -> tuple[str, ...]:
+    """The command after which nothing is exposed."""
+    return "chmod", "go-w,-t" if _has_sticky(found) else "go-w", *(path for path, _ in found)
+
+
+def _has_sticky(found: Exposed) -> bool:
+    return any(mode & stat.S_ISVTX for _, mode in found)
 
 
 def managed_entry(entry: Entry, instead: str = "") -> RefusedError:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import stat
 
-from rawr_install.dispatch.trust import keeps_modes, others_can_write, user_name
+from rawr_install.dispatch.trust import is_sticky, keeps_modes, others_can_write, user_name
 from rawr_install.errors import RefusedError
-from rawr_install.files import is_ours, link_of_another
+from rawr_install.files import is_ours, is_owned_by_me, link_of_another
+from rawr_install.machine.messages import Exposed, exposure, make_private
 from rawr_install.paths import Paths
 
+OWN_HOME = "set HOME to a folder of your own"
 MOUNT_PRIVATE = "its file system keeps no modes: mount it with a umask of 077, or set HOME to a folder elsewhere"
 
 
@@ -31,21 +33,34 @@ def require_own_places(paths: Paths) -> None:
 
 
 def _require_own_modes(paths: Paths) -> None:
-    writable = tuple(path for path, _ in exposed(paths))
-    if writable:
+    found = exposed(paths)
+    if found:
+        by_words = private_by(paths, found)
         raise RefusedError(
-            f"Other users can write to {writable[0]}, and so decide what rawr runs; nothing was changed.",
+            f"Other users {exposure(found)} {found[0][0]}, and so decide what rawr runs; nothing was changed.",
             code="POLICY_WRITABLE",
-            hint="" if all(map(keeps_modes, writable)) else MOUNT_PRIVATE,
-            remedy=("chmod", "go-w", *writable) if all(map(keeps_modes, writable)) else (),
+            hint=by_words,
+            remedy=() if by_words else make_private(found),
         )
 
 
-def exposed(paths: Paths) -> tuple[tuple[str, int], ...]:
-    """What of ``~/.rawr`` others could write, with its mode: whoever can decides which program the user runs."""
+def exposed(paths: Paths) -> Exposed:
+    """What of ``~/.rawr`` others could write, with its mode: whoever can decides which program the user runs.
+
+    Or have put files into: what lies in a sticky folder counts for nobody.
+    """
     watched = (paths.home, paths.dot_rawr, paths.owner_file, paths.fallback_file, paths.trusted_file)
-    found = ((path, info) for path in watched if (info := _stat(path)) and others_can_write(info))
+    found = ((path, info) for path in watched if (info := _stat(path)) and (others_can_write(info) or is_sticky(info)))
     return tuple((path, stat.S_IMODE(info.st_mode)) for path, info in found)
+
+
+def private_by(paths: Paths, found: Exposed) -> str:
+    """How to end that, in words, where no command does: a shared HOME, as ``/tmp``, is to stay as it is."""
+    if not all(keeps_modes(path) for path, _ in found):
+        return MOUNT_PRIVATE
+    shared = dict(found).get(paths.home, 0) & stat.S_ISVTX
+    mine = os.geteuid() == 0 or all(is_owned_by_me(path) for path, _ in found)
+    return "" if mine and not shared else OWN_HOME
 
 
 def _stat(path: str, follow: bool = True) -> os.stat_result | None:

@@ -98,6 +98,15 @@ def test_a_grant_is_told(scene: Scene) -> None:
     assert f"trusted: {root} (granted)" in told(scene)[1]
 
 
+def test_what_runs_under_a_grant_is_at_the_real_path_that_was_granted(scene: Scene) -> None:
+    root, link = scene.workspace("ws"), scene.folder / "link"
+    link.symlink_to(root)
+    scene.stand(scene.folder / "outside")
+    scene.env |= {"RAWR_TRUSTED_WORKSPACES": str(root), "RAWR_WORKSPACE_ROOT": str(link)}
+    cli = told(scene)[0].cli
+    assert cli and cli.path == str(scene.cli(root))  # another user's link may lead elsewhere by the time it starts
+
+
 def test_the_owner_is_asked_only_outside_and_where_that_is_allowed(scene: Scene) -> None:
     root = scene.workspace("ws")
     scene.own(root)

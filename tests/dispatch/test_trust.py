@@ -393,7 +393,7 @@ def test_a_permission_is_taken_away_by_who_can_and_else_the_place_is_trusted(
 
 
 def test_a_folder_is_sticky_and_a_file_is_not() -> None:
-    assert [module._is_sticky_folder(os.stat_result((mode, *[0] * 9))) for mode in (0o41755, 0o40755, 0o101755)] == [
+    assert [module.is_sticky(os.stat_result((mode, *[0] * 9))) for mode in (0o41755, 0o40755, 0o101755)] == [
         True,
         False,
         False,

@@ -282,15 +282,15 @@ def test_who_can_exchange_a_place_is_named_and_force_is_asked_for(
 WATCHED = (".", ".rawr", ".rawr/global-rawr-owner-path", ".rawr/global-owner-fallback", ".rawr/trusted-workspaces")
 
 
-@pytest.mark.parametrize("name", WATCHED)
+@pytest.mark.parametrize(("name", "more"), [*((name, 0o002) for name in WATCHED), (".rawr", 0o1022), (".rawr", 0o1000)])
 def test_what_others_can_write_of_the_policy_stops_every_change_until_the_remedy_ran(
-    machine: Machine, name: str
+    machine: Machine, name: str, more: int
 ) -> None:
     root = machine.workspace("ws")
     for words in (("activate", root), ("fallback", "enable"), ("trust", "add", root)):
         machine.rawr_install(*words)
     path = (machine.home / name).resolve()
-    path.chmod(path.stat().st_mode | 0o002)
+    path.chmod(path.stat().st_mode | more)
     for words in (
         ("deactivate",),
         ("fallback", "disable"),
@@ -302,6 +302,13 @@ def test_what_others_can_write_of_the_policy_stops_every_change_until_the_remedy
         assert str(path) in done.json["error"]["message"]
     remedy = done.json["error"]["details"]["remedy"]["argv"]
     assert machine.run(*remedy).code == 0 and machine.rawr_install("deactivate").code == 0
+
+
+def test_a_home_that_is_shared_is_not_to_be_changed_but_left(machine: Machine) -> None:
+    machine.home.chmod(0o1777)
+    error = machine.rawr_install("fallback", "enable", "--json", cwd=machine.folder).json["error"]
+    assert error["code"] == "POLICY_WRITABLE" and "may have put files into" in error["message"]
+    assert error["details"]["remedy"] == {"text": "set HOME to a folder of your own", "argv": []}
 
 
 @needs_root

@@ -60,7 +60,7 @@ FOREIGN = Check(
 )
 STICKY = Check(
     TRUST,
-    "        if _is_sticky_folder(info):\n            return folder",
+    "        if is_sticky(info):\n            return folder",
     "        if False:\n            return folder",
 )
 PARTS = {
@@ -243,7 +243,7 @@ def _(scene: Scene) -> tuple[bool, Ran]:
 # -- 4: the current folder -------------------------------------------------------------------
 
 CWD = Check(TRUST, "    if not is_ours(info):\n        return cwd", "    if False:\n        return cwd")
-CWD_STICKY = Check(TRUST, "    if _is_sticky_folder(info):\n        return cwd", "    if False:\n        return cwd")
+CWD_STICKY = Check(TRUST, "    if is_sticky(info):\n        return cwd", "    if False:\n        return cwd")
 
 
 def _in_a_folder(scene: Scene, mode: int, user: int) -> tuple[bool, Ran]:

@@ -618,6 +618,11 @@ def others_can_write_the_folder(lab: Lab) -> None:
     lab.machine.owner_file.parent.chmod(0o777)
 
 
+@situation(mends="policy.writable", policy__writable="fail", owner__unreadable="warn")
+def others_may_have_put_files_into_the_folder(lab: Lab) -> None:
+    lab.machine.owner_file.parent.chmod(0o1777)
+
+
 @situation(project__bunfig_preload="warn")
 def a_bunfig_preloads_code(lab: Lab) -> None:
     (lab.cwd / "bunfig.toml").write_text('preload = ["./first.ts"]\n')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rawr_install.doctor.checks.registry import Found, check
 from rawr_install.doctor.checks.remedies import Way, run
 from rawr_install.machine.facts import Facts
+from rawr_install.machine.messages import exposure, make_private
 
 
 @check("home.not-writable", "the toolkit can write where its files lie")
@@ -21,8 +22,9 @@ def writable(facts: Facts) -> Found | None:
     if not exposed:
         return None
     evidence = {"modes": {path: f"{mode:04o}" for path, mode in exposed.items()}}
-    summary = f"Others can write {', '.join(exposed)}, and so decide what rawr runs."
-    way = run("chmod", "go-w", *exposed, fixable=True, effect=_not_exposed)
+    found = facts.environment.exposed
+    summary = f"Others {exposure(found)} {', '.join(exposed)}, and so decide what rawr runs."
+    way = run(*make_private(found), fixable=True, effect=_not_exposed)
     if facts.environment.private_by:
         way = Way(facts.environment.private_by)
     return Found("fail", summary, evidence, (way,))

@@ -9,12 +9,12 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 
-from rawr_install.dispatch.trust import is_granted, keeps_modes, unsafe_folder, user_name
+from rawr_install.dispatch.trust import is_granted, unsafe_folder, user_name
 from rawr_install.dispatch.workspace import FALLBACK_VARIABLE, fallback_enabled, folders_up
 from rawr_install.files import PATH_FOLDERS, is_ours, read_bytes
 from rawr_install.machine.entry import Entry
 from rawr_install.machine.facts import Environment
-from rawr_install.machine.ownership import MOUNT_PRIVATE, exposed, not_yours
+from rawr_install.machine.ownership import exposed, not_yours, private_by
 from rawr_install.machine.toolkit import cached_toolkits, toolkits_gone
 from rawr_install.paths import Paths
 
@@ -40,7 +40,7 @@ def read_environment(
         _unchangeable(paths),
         _foreign_files(cwd, environ),
         cached_toolkits(entries, paths.home, environ),
-        "" if all(keeps_modes(path) for path, _ in writable) else MOUNT_PRIVATE,
+        private_by(paths, writable),
         ((cwd and unsafe_folder(cwd, environ)) or ("", ""))[1],
         profile,
         _can_append(profile),
