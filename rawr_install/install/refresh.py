@@ -24,6 +24,7 @@ from rawr_install import atomic
 from rawr_install.dispatch.workspace import folders_up, read_owner
 from rawr_install.files import read_json, same_folder
 from rawr_install.install import git, operations
+from rawr_install.machine.ownership import not_yours
 from rawr_install.machine.plan import Request
 from rawr_install.machine.requirements import MissingRequirement, requirements
 from rawr_install.paths import Paths
@@ -126,6 +127,7 @@ def _remember(paths: Paths, found: Refreshed, options: operations.Options) -> No
     if (
         found.commit is None
         or options.dry_run
+        or not_yours(paths)
         or found.commit == found.since == _last_commit(paths, found.workspace_root or "")
     ):
         return

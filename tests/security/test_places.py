@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -147,6 +148,21 @@ def test_nothing_is_written_through_the_lock_or_the_event_log(
         os.chown(state_dir(used) / name, THEM, THEM, follow_symlinks=False)
     used.rawr_install("deactivate", env={"RAWR_EVENTS": "on"})
     assert victim.read_text() == "mine" and victim.stat().st_mode & 0o777 == 0o644
+
+
+@root_only
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_refresh_remembers_nothing_where_a_link_of_theirs_leads(used: Machine) -> None:
+    root, victim, link = used.folder / "a", used.folder / "victim", used.folder / "link"
+    identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    for words in (("init", "-q"), ("add", "package.json"), ("commit", "-qm", "first")):
+        assert used.run(str(shutil.which("git")), *words, cwd=root, env=identity).code == 0
+    victim.mkdir()
+    link.symlink_to(victim)
+    os.chown(link, THEM, THEM, follow_symlinks=False)
+    for hook in ((), ("--hook", "post-merge", "HEAD", "HEAD")):
+        used.rawr_install("refresh", *hook, cwd=root, env={"XDG_STATE_HOME": str(link)})
+        assert not any(victim.iterdir()), hook
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
