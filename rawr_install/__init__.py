@@ -7,7 +7,7 @@ costs nothing: the dispatch path starts here.
 
 from __future__ import annotations
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 _homes: dict[str, str] = {}
 
