@@ -156,7 +156,25 @@ MORE: dict[str, Callable[[Machine, Path, Path], object]] = {
         machine.bun_bin.mkdir(parents=True),
         shutil.copy(SHIPPED, machine.entry),
     ),
+    "what pipx put in the place of our shim since": lambda machine, a, b: (
+        machine.rawr_install("install", "--mode", "shim", "--bin-dir", machine.home / "own"),
+        renewed(machine, machine.home / "own/rawr"),
+    ),
+    "what pipx put in the place of ours since, over a foreign file set aside": lambda machine, a, b: (
+        set_aside(machine),
+        renewed(machine, machine.entry),
+    ),
 }
+
+
+def renewed(machine: Machine, entry: Path) -> None:
+    """Another program's rawr, put there by pipx."""
+    program = machine.home / ".local/share/pipx/venvs/other/bin/rawr"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho theirs\n")
+    program.chmod(0o755)
+    entry.unlink()
+    entry.symlink_to(program)
 
 
 def write_cli(root: Path, text: str) -> None:
