@@ -12,17 +12,15 @@ from tests.dispatch.cases import Case, T
 from tests.dispatch.scene import SHIM, TWIN, Scene
 
 
-def build(case: Case, runner: str, scene: Scene) -> None:
+def build(case: Case, scene: Scene) -> None:
     if case.root and os.geteuid() != 0:
         pytest.skip("only root can make another user's files")
-    if case.raw_bytes and runner == "yash":
-        pytest.skip("yash holds only characters of the locale")
     case.build(scene)
 
 
 @pytest.mark.contract("C3", "dispatch.table", "rawr decides as the table says")
 def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -> None:
-    build(case, runner, scene)
+    build(case, scene)
     if case.runs and not case.by_twin and runner != TWIN and "RAWR_TRACE" not in scene.env:
         scene.toolkit = ""  # success needs no Python
     answer = scene.run(runner)
@@ -37,7 +35,7 @@ def test_rawr_decides_as_the_table_says(case: Case, runner: str, scene: Scene) -
 
 
 def test_what_the_shell_leaves_to_python_is_refused_where_that_is_gone(case: Case, shell: str, scene: Scene) -> None:
-    build(case, shell, scene)
+    build(case, scene)
     scene.toolkit = ""
     scene.env.pop("RAWR_TRACE", None)
     answer = scene.run(shell)
