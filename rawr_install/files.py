@@ -134,6 +134,11 @@ def is_owned_by_me(file: str | os.stat_result) -> bool:
     return _owner_of(file) == os.geteuid()
 
 
+def is_sticky(info: os.stat_result) -> bool:
+    """Whether it is a folder that others may have put files into, which they keep."""
+    return stat.S_ISDIR(info.st_mode) and bool(info.st_mode & stat.S_ISVTX)
+
+
 def link_of_another(path: str) -> str | None:
     """The first symbolic link in the absolute ``path``, as it is spelled, that is another user's; None without one."""
     place = ""

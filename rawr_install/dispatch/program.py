@@ -2,17 +2,15 @@
 
 :func:`examine` is the one answer, for dispatch, activation, the doctor and ``which``; the shell entry knows the same
 rules (``_rawr_starts`` in ``shims/rawr``). What the toolkit starts by itself (:func:`resolve`, :func:`environment`) is
-never taken from the current folder. Standard library only, and of that ``os``, ``stat`` and ``sys``: the dispatch path
-loads it.
+never taken from the current folder. Standard library only, and of that ``os`` and ``sys``: the dispatch path loads it.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import sys
 
-from rawr_install.files import is_ours, read_beginning
+from rawr_install.files import is_ours, is_sticky, read_beginning
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -148,7 +146,7 @@ def resolve(program: str, path: str | None) -> str | None:
 def is_put_by_us(file: str) -> bool:
     """Whether nobody but the user and root can have put ``file`` there, as the shell entry asks (``_rawr_safe``)."""
     folder = os.path.dirname(file)
-    return is_ours(file) and is_ours(folder) and not os.stat(folder).st_mode & stat.S_ISVTX
+    return is_ours(file) and is_ours(folder) and not is_sticky(os.stat(folder))
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ import stat
 
 from rawr_install.dispatch.workspace import cli_path, folders_up, home_file, read_lines
 from rawr_install.errors import os_error_name
-from rawr_install.files import is_ours, is_owned_by_me, read_beginning
+from rawr_install.files import is_ours, is_owned_by_me, is_sticky, read_beginning
 
 TYPE_CHECKING = False  # typing's own constant would cost importing typing, and collections.abc imports collections
 if TYPE_CHECKING:
@@ -181,11 +181,6 @@ def _sticky(root: str) -> tuple[str, str] | None:
         if is_sticky(info):
             return folder, f"{folder} is sticky, so that other users may have put files into it"
     return None
-
-
-def is_sticky(info: os.stat_result) -> bool:
-    """Whether it is a folder that others may have put files into, which they keep."""
-    return stat.S_ISDIR(info.st_mode) and bool(info.st_mode & stat.S_ISVTX)
 
 
 def unsafe_folder(cwd: str, environ: Mapping[str, str]) -> tuple[str, str] | None:

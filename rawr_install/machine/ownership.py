@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 
-from rawr_install.dispatch.trust import is_sticky, keeps_modes, others_can_write, user_name
+from rawr_install.dispatch.trust import keeps_modes, others_can_write, user_name
 from rawr_install.errors import RefusedError
-from rawr_install.files import is_ours, is_owned_by_me, link_of_another
+from rawr_install.files import is_ours, is_owned_by_me, is_sticky, link_of_another
 from rawr_install.machine.messages import Exposed, exposure, make_private
 from rawr_install.paths import Paths
 

@@ -13,6 +13,7 @@ import pytest
 
 from rawr_install.dispatch import trust as module
 from rawr_install.dispatch.trust import chain, exchangers, is_granted, trust, trust_remedy, writable_remedy
+from rawr_install.files import is_sticky
 from tests.support.machine import make_workspace
 
 OTHER = 65534
@@ -393,7 +394,7 @@ def test_a_permission_is_taken_away_by_who_can_and_else_the_place_is_trusted(
 
 
 def test_a_folder_is_sticky_and_a_file_is_not() -> None:
-    assert [module.is_sticky(os.stat_result((mode, *[0] * 9))) for mode in (0o41755, 0o40755, 0o101755)] == [
+    assert [is_sticky(os.stat_result((mode, *[0] * 9))) for mode in (0o41755, 0o40755, 0o101755)] == [
         True,
         False,
         False,
