@@ -150,12 +150,19 @@ _TROUBLE = {
 }
 
 
+def by_its_owner(path: str) -> str:
+    """The way out for a user who may not change the file's mode."""
+    from rawr_install.report import command_line  # an error may cost an import
+
+    return f"have its owner make it executable for everybody: {command_line(('chmod', 'a+x', path))}"
+
+
 def cannot_start(cli: Program) -> DispatchError:
     """For a workspace CLI whose ``reason`` says why it cannot be started."""
     code, trouble = _TROUBLE[cli.reason]
     message = f"The workspace CLI {cli.path} {trouble.format(cli.wanted, 'there' if '/' in cli.wanted else 'on PATH')}."
     if cli.reason == "not-executable" and os.geteuid() and not is_owned_by_me(cli.path):
-        return _unusable(code, message, f"have its owner make it executable for everybody: chmod a+x {cli.path}")
+        return _unusable(code, message, by_its_owner(cli.path))
     if cli.reason == "not-executable":
         return _unusable(code, message, remedy=("chmod", "+x", cli.path))
     if cli.reason == "noexec":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rawr_install.dispatch.messages import by_its_owner
 from tests.dispatch.scene import NOBODY, TWIN, Scene
 
 # Build a scene that is refused; the fragments are what its message must name.
@@ -274,3 +275,11 @@ def test_a_folder_that_the_locale_cannot_print_is_escaped(scene: Scene, runner: 
     scene.argv = []
     answer = scene.run(runner)
     assert answer.code == 0 and "\\u65e5\\u672c" in answer.out
+
+
+def test_what_the_owner_is_to_run_can_be_run_as_it_is_printed(tmp_path: Path) -> None:
+    cli = tmp_path / "a folder; with 'signs'" / "run.js"
+    cli.parent.mkdir()
+    cli.touch(0o644)
+    subprocess.run(["/bin/sh", "-c", by_its_owner(str(cli)).partition(": ")[2]], check=True)
+    assert os.access(cli, os.X_OK)

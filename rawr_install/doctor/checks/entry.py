@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rawr_install import __version__
+from rawr_install.dispatch.messages import by_its_owner
 from rawr_install.doctor.checks.registry import Found, check, without_instance
 from rawr_install.doctor.checks.remedies import (
     Way,
@@ -70,8 +71,7 @@ def not_executable(facts: Facts) -> Found | None:
         way = Way("mount it without noexec, or choose a folder elsewhere: rawr-install install --bin-dir DIR")
         return Found("fail", summary, _evidence(found), (*_then_on_path(facts, install(facts)), way))
     chmod = run("chmod", "u+x", found.path, fixable=True, effect=lambda facts: executable(facts, found.real))
-    last = Way(f"have its owner make it executable for everybody: chmod a+x {found.path}")
-    ways = (set_up(facts), last) if found.fixed else (chmod, set_up(facts))
+    ways = (set_up(facts), Way(by_its_owner(found.path))) if found.fixed else (chmod, set_up(facts))
     return Found("fail", f"{found.path} is not executable, so shells pass it over.", _evidence(found), ways)
 
 
