@@ -113,10 +113,10 @@ def _is_lost(facts: Facts, earliest: Change) -> bool:
 def _rewound(facts: Facts, earliest: Change) -> Change | None:
     """One name back to what it was before ``earliest``; None where it is so already."""
     path, target, found = earliest.path, earliest.before, facts.seen[earliest.path]
-    stranger = foreign_entry(path, "changed since by another program", ("mv", "-n", path, found.set_aside))
-    managed = found.entry is not None and (found.entry.managed or is_shipped(facts, found))
-    if found.entry and managed:
-        stranger = managed_entry(found.entry)
+    entry, managed = found.entry, None
+    if entry and (entry.managed or is_shipped(facts, found)):
+        managed = managed_entry(entry)
+    stranger = managed or foreign_entry(path, "changed since by another program", ("mv", "-n", path, found.set_aside))
     if target == FOREIGN and not _is_lost(facts, earliest):
         if earliest.backup not in found.backups:
             return None
@@ -127,7 +127,7 @@ def _rewound(facts: Facts, earliest: Change) -> Change | None:
     if found.state == target:
         return None
     if managed:
-        raise stranger
+        raise managed
     if not found.foreign:
         return Change(earliest.role, path, found.state, target)
     changes = (change for record in facts.records.history for change in record.changes if change.path == path)
