@@ -35,6 +35,14 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     subprocess.run(["umount", "-l", place], stderr=subprocess.DEVNULL)
 
 
+@pytest.fixture
+def somebody() -> Iterator[Somebody]:
+    """A machine of a user who is not root; not in ``tmp_path``: pytest's folders let nobody else in."""
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Somebody(Path(os.path.realpath(folder)), 65534)
+
+
 def nothing_more(disk: Path) -> None:
     with open(disk / "fill", "wb", buffering=0) as file:
         try:
@@ -134,45 +142,35 @@ def test_a_read_only_workspace_is_told_and_what_is_advised_can_be_run(mount: Mou
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a folder of root's")
-def test_what_sudo_left_in_a_workspace_is_told_by_its_owner() -> None:
-    with TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        machine = Somebody(Path(os.path.realpath(folder)), 65534)
-        if machine.rawr_install("--version").code != 0:
-            pytest.skip("this needs setpriv (util-linux) and a Python that other users can run")
-        os.chown(machine.state.parent, 0, 0)
-        report = document(machine.rawr_install("doctor", "global", "--json", cwd=machine.ws))
-        found = {each["id"]: each for each in report["findings"]}["state.not-writable"]
-        assert "belongs to root" in found["summary"]
-        assert found["remedy"]["text"].startswith("make it yours: sudo chown") and not found["remedy"]["argv"]
+def test_what_sudo_left_in_a_workspace_is_told_by_its_owner(somebody: Somebody) -> None:
+    os.chown(somebody.state.parent, 0, 0)
+    report = document(somebody.rawr_install("doctor", "global", "--json", cwd=somebody.ws))
+    found = {each["id"]: each for each in report["findings"]}["state.not-writable"]
+    assert "belongs to root" in found["summary"]
+    assert found["remedy"]["text"].startswith("make it yours: sudo chown") and not found["remedy"]["argv"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file of root's")
-def test_no_chmod_is_advised_to_who_does_not_own_the_file() -> None:
+def test_no_chmod_is_advised_to_who_does_not_own_the_file(somebody: Somebody) -> None:
     """As in an image whose files were copied by root, from a system that keeps no modes."""
-    with TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        machine = Somebody(Path(os.path.realpath(folder)), 65534)
-        if machine.rawr_install("--version").code != 0:
-            pytest.skip("this needs setpriv (util-linux) and a Python that other users can run")
-        cli = machine.ws / "apps/cli/bin/run.js"
-        os.chown(cli, 0, 0)
-        cli.chmod(0o644)
-        report = document(machine.rawr_install("doctor", "global", "--json", cwd=machine.ws))
-        [found] = [each for each in report["findings"] if each["id"] == "workspace.cli-not-executable"]
-        assert found["status"] == "fail" and not found["remedy"]["argv"]
-        assert found["remedy"]["text"] == f"have its owner make it executable for everybody: chmod a+x {cli}"
-        os.chown(cli, machine.user, machine.user)
-        cli.chmod(0o755)
-        machine.bun_bin.mkdir(parents=True)
-        machine.entry.write_text(f"#!/bin/sh\n# {MARK}\n")
-        machine.give(machine.user, machine.home)
-        os.chown(machine.entry, 0, 0)
-        report = document(machine.rawr_install("doctor", "global", "--json", cwd=machine.ws))
-        [found] = [each for each in report["findings"] if each["id"] == "entry.not-executable"]
-        assert "chmod u+x" not in found["remedy"]["text"]
-        assert machine.rawr_install(*found["remedy"]["argv"][1:], cwd=machine.ws).code == 0
-        assert os.access(machine.entry, os.X_OK)
+    cli = somebody.ws / "apps/cli/bin/run.js"
+    os.chown(cli, 0, 0)
+    cli.chmod(0o644)
+    report = document(somebody.rawr_install("doctor", "global", "--json", cwd=somebody.ws))
+    [found] = [each for each in report["findings"] if each["id"] == "workspace.cli-not-executable"]
+    assert found["status"] == "fail" and not found["remedy"]["argv"]
+    assert found["remedy"]["text"] == f"have its owner make it executable for everybody: chmod a+x {cli}"
+    os.chown(cli, somebody.user, somebody.user)
+    cli.chmod(0o755)
+    somebody.bun_bin.mkdir(parents=True)
+    somebody.entry.write_text(f"#!/bin/sh\n# {MARK}\n")
+    somebody.give(somebody.user, somebody.home)
+    os.chown(somebody.entry, 0, 0)
+    report = document(somebody.rawr_install("doctor", "global", "--json", cwd=somebody.ws))
+    [found] = [each for each in report["findings"] if each["id"] == "entry.not-executable"]
+    assert "chmod u+x" not in found["remedy"]["text"]
+    assert somebody.rawr_install(*found["remedy"]["argv"][1:], cwd=somebody.ws).code == 0
+    assert os.access(somebody.entry, os.X_OK)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.state.conftest import (
     folder,
     inode,
     is_refused,
+    killed_holder,
     lease_of,
     leave_lock,
     leftovers,
@@ -41,11 +42,7 @@ SOON = 3.0  # seconds that a dead peer may block; a timeout, not a measurement
 
 @pytest.mark.contract("C1", "lock.dead-holder", "a dead holder blocks nobody")
 def test_case_10_a_killed_python_holder_blocks_nobody(root: Path) -> None:
-    with Actor.python() as holder:
-        holder.send("hold", root)
-        holder.expect("held")
-        holder.signal(signal.SIGKILL)
-        holder.wait_dead()
+    killed_holder(root)
     assert lock_file(root).exists()
     assert mutate(root, lock_timeout=1.0).takeover == "its liveness lock is free"
 
