@@ -394,8 +394,8 @@ def test_a_rollback_leaves_alone_what_pipx_has_put_there_since(machine: Machine,
     entry.unlink(missing_ok=True)
     entry.symlink_to((local / "rawr").resolve())
     ran = machine.rawr_install("rollback", "--json")
+    assert entry.resolve() == (local / "rawr").resolve(), "rollback replaced what pipx has put there"
     assert (ran.code, ran.json["error"]["code"]) == (1, "MANAGED_ENTRY")
-    assert entry.resolve() == (local / "rawr").resolve()
     if stood != "nothing":
         assert "then: rawr-install uninstall" in doctor(machine, machine.home)["receipt.disagrees"]["remedy"]["text"]
         assert "Left ~/bin/rawr: pipx has put its own there since.\n" in machine.rawr_install("uninstall", "-y").out
